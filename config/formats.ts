@@ -19,6 +19,8 @@ declare module "zod" {
     azimuth?: readonly string[];
     /** True for values that must be encrypted in the stack file and never printed. */
     secret?: boolean;
+    /** The field beside this one whose change makes a lower layer's value of this one stale. */
+    follows?: string;
     /** Groups of fields of an object of which at most one group may be used. */
     alternatives?: readonly (readonly string[])[];
   }

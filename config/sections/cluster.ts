@@ -72,8 +72,12 @@ const network = z
     externalNetworkId: uuid.optional().meta({
       description: "Id of the cluster's external network. Without it the seed's.",
     }),
+    useSeedNetwork: flag.meta({
+      description:
+        "Put the machines into the seed's network. Off: into networkId, or one that is made with nodeCidr.",
+    }),
     networkId: uuid.optional().meta({
-      description: "Id of an existing network for the machines. Without it one is made with nodeCidr.",
+      description: "Id of an existing network for the machines. Only with useSeedNetwork off.",
     }),
     subnetId: uuid
       .optional()

@@ -9,6 +9,7 @@ import { chart, featureGates, timeout } from "./common.ts";
 const manifest = (project: string) => ({
   version: tag.meta({ description: `Release of ${project}.` }),
   sha256: sha256.optional().meta({
+    follows: "version",
     description: `SHA-256 of that release's manifest. Without it the manifest is taken as served.`,
   }),
 });

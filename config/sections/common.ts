@@ -30,6 +30,7 @@ export function image(use: string) {
       }),
       checksum: imageChecksum.optional().meta({
         description: "Checksum of what url serves; a download that differs is refused. Only with url.",
+        follows: "url",
       }),
       diskFormat: choice("qcow2", "raw").optional().meta({
         description: "Format of what url serves. Without it qcow2. Only with url.",

@@ -62,8 +62,12 @@ const access = z.strictObject({
       "Id of the network of the seed's second port. Required with, and only with, method provisioningNetwork.",
   }),
   allowedCidrs: z.strictObject({
-    ssh: sourceCidrs.meta({ description: "Sources that may reach the seed's port 22. Empty: none." }),
-    api: sourceCidrs.meta({ description: "Sources that may reach k3s's API, port 6443. Empty: none." }),
+    ssh: sourceCidrs.meta({
+      description: "Sources that may reach the seed's port 22; the runner must be among them.",
+    }),
+    api: sourceCidrs.meta({
+      description: "Sources that may reach k3s's API, port 6443; the runner must be among them.",
+    }),
   }),
 });
 
@@ -112,6 +116,7 @@ export const seed = z.strictObject({
 export const k3s = z.strictObject({
   version: k3sVersion.meta({ description: "Release of k3s.", azimuth: ["k3s_version"] }),
   sha256: sha256.optional().meta({
+    follows: "version",
     description: "SHA-256 of the k3s binary. Without it the release's own checksum file decides.",
   }),
   tlsSans: z
@@ -131,6 +136,7 @@ const tool = (name: string) =>
   z.strictObject({
     version: tag.meta({ description: `Release of ${name}.` }),
     sha256: sha256.optional().meta({
+      follows: "version",
       description: `SHA-256 of what is downloaded for ${name}. Without it the release's own checksum file decides.`,
     }),
   });
