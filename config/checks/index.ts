@@ -1,0 +1,11 @@
+/**
+ * All cross-field checks, in the order in which their problems are told.
+ */
+import type { Check } from "./check.ts";
+import * as machines from "./machines.ts";
+import * as networks from "./networks.ts";
+import * as versions from "./versions.ts";
+
+export const checks: readonly Check[] = [networks, machines, versions].flatMap((module) =>
+  Object.values<Check>(module),
+);

@@ -1,0 +1,75 @@
+/**
+ * Which releases go together, as upstream states it. One table an upstream statement; checks/versions.ts applies
+ * them. To support a newer release, add its row here after reading the statement named above the table.
+ */
+
+/** A release's numbers. */
+export interface Release {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+}
+
+/** Reads `v1.34.8`, `1.34.8` or `v1.34.8+k3s1`; undefined if it is none of these. */
+export function parseRelease(text: string): Release | undefined {
+  const match = /^v?(\d+)\.(\d+)\.(\d+)/.exec(text);
+  return match === null
+    ? undefined
+    : { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3]) };
+}
+
+/** Whether one release is the other or newer. */
+export function atLeast(one: Release, other: Release): boolean {
+  return one.major !== other.major
+    ? one.major > other.major
+    : one.minor !== other.minor
+      ? one.minor > other.minor
+      : one.patch >= other.patch;
+}
+
+/**
+ * Kubernetes minors (of 1.x) on which a Cluster API release may run, and, where a later patch of Cluster API
+ * brought one, from which patch on. Cluster API, docs/book/src/reference/versions.md, matrix of the core
+ * provider; 1.37 from its PR #14169.
+ */
+export const CLUSTER_API_RUNS_ON: Readonly<Record<string, Readonly<Record<number, number>>>> = {
+  "1.12": { 31: 0, 32: 0, 33: 0, 34: 0, 35: 1, 36: 8 },
+  "1.13": { 32: 0, 33: 0, 34: 0, 35: 0, 36: 1 },
+  "1.14": { 33: 0, 34: 0, 35: 0, 36: 0, 37: 1 },
+};
+
+/**
+ * Cluster API that a CAPO release needs: its README's compatibility table; contract from its metadata.yaml.
+ * CAPO 0.14 has contract v1beta1, which Cluster API stops accepting in 1.16 (#11920).
+ */
+export const CAPO_NEEDS_CLUSTER_API: Readonly<
+  Record<string, { readonly from: number; readonly below: number }>
+> = {
+  "0.12": { from: 9, below: 16 },
+  "0.13": { from: 11, below: 16 },
+  "0.14": { from: 12, below: 16 },
+};
+
+/** Oldest CAPO that the janitor works with: its chart from 0.15.0 needs the OpenStackClusterIdentity kinds of 0.14. */
+export const JANITOR_NEEDS_CAPO: Release = { major: 0, minor: 14, patch: 0 };
+
+/** Oldest Kubernetes that openstack-resource-controller runs on, by its documentation. */
+export const ORC_NEEDS_KUBERNETES_MINOR = 29;
+
+/** kubectl may be one minor older or newer than the API server: Kubernetes' version skew policy. */
+export const KUBECTL_SKEW = 1;
+
+/** First release of the chart openstack-cluster that reads controlPlane.certificatesExpiryDays comes after this one. */
+export const CHART_WITHOUT_CERTIFICATE_ROLLOUT: Release = { major: 0, minor: 27, patch: 0 };
+
+/** First chart that reads apiServer.allowedCIDRs: capi-helm-charts #699. Older ones leave the API open to all. */
+export const CHART_WITH_ALLOWED_CIDRS: Release = { major: 0, minor: 24, patch: 0 };
+
+/** The Kubernetes minors a Cluster API release may run on; undefined if the release is not in the table. */
+export function kubernetesMinorsFor(clusterApi: Release): number[] | undefined {
+  const row = CLUSTER_API_RUNS_ON[`${clusterApi.major}.${clusterApi.minor}`];
+  if (row === undefined) return undefined;
+  return Object.entries(row)
+    .filter(([, patch]) => clusterApi.patch >= patch)
+    .map(([minor]) => Number(minor));
+}
