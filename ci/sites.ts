@@ -35,7 +35,7 @@ const WITHOUT_EFFECT = [
 /**
  * The sites of a checkout, by name.
  *
- * The tier is the stack's tag-like key `capi-mgmt:tier`; without it a site is production, the one that waits.
+ * The tier is the stack's `pipeline.tier`; without it a site is production, the one that waits.
  */
 export function readSites(root: string): Site[] {
   return globSync("Pulumi.*.yaml", { cwd: root })
@@ -46,10 +46,11 @@ export function readSites(root: string): Site[] {
         config?: Record<string, unknown>;
       };
       const layers = stack.config?.["capi-mgmt:layers"];
+      const pipeline = stack.config?.["capi-mgmt:pipeline"] as { tier?: unknown } | undefined;
       return {
         name,
         layers: Array.isArray(layers) ? layers.map(String) : [],
-        tier: stack.config?.["capi-mgmt:tier"] === "staging" ? ("staging" as const) : ("production" as const),
+        tier: pipeline?.tier === "staging" ? ("staging" as const) : ("production" as const),
       };
     })
     .sort((a, b) => a.name.localeCompare(b.name));
