@@ -1,0 +1,299 @@
+/**
+ * Values of the chart openstack-cluster. Upstream analogue: capi_cluster_release_defaults of azimuth-ops role
+ * capi_cluster. The chart withdrew its schema (capi-helm-charts #806): a misspelt key is silently ignored there, so
+ * the spelling is fixed here by types and held by tests.
+ *
+ * Nothing here knows Pulumi: what only the cloud knows is passed in as it is (type R) and put in its place.
+ */
+import type { ClusterConfig } from "../config/schema.ts";
+
+/** Values that come from other resources. */
+export interface ChartRefs<R> {
+  /** Name of the secret beside the Cluster that holds clouds.yaml and cacert. */
+  readonly credentialsSecret: R;
+  readonly imageId: R;
+  /** Nova key pair for the machines. */
+  readonly keyPair: R;
+  readonly externalNetworkId: R;
+  /** Network to use; undefined lets CAPO make one with `network.nodeCidr`. */
+  readonly networkId?: R;
+  readonly subnetId?: R;
+  /** Address of the API's floating IP; undefined where the API has none. */
+  readonly floatingIp?: R;
+  /** Sources let in to the API beside the configured ones: the seed's, as /32. */
+  readonly seedCidr?: R;
+}
+
+interface RootVolume {
+  readonly diskSize?: number;
+  readonly volumeType?: string;
+}
+
+interface HealthCheck {
+  readonly enabled: true;
+  readonly spec: {
+    readonly maxUnhealthy: number | string;
+    readonly nodeStartupTimeout: string;
+    readonly unhealthyConditions: readonly {
+      readonly type: "Ready";
+      readonly status: string;
+      readonly timeout: string;
+    }[];
+  };
+}
+
+interface NodeTimeouts {
+  readonly nodeDrainTimeout: string;
+  readonly nodeVolumeDetachTimeout: string;
+  readonly nodeDeletionTimeout: string;
+}
+
+/** The part of the chart's values that we set; everything else stays the chart's default. */
+export interface OpenStackClusterValues<R> {
+  readonly cloudCredentialsSecretName: R;
+  readonly kubernetesVersion: string;
+  readonly machineImageId: R;
+  readonly machineSSHKeyName: R;
+  readonly kubeNetwork: {
+    readonly pods: { readonly cidrBlocks: readonly string[] };
+    readonly services: { readonly cidrBlocks: readonly string[] };
+  };
+  readonly clusterNetworking: {
+    readonly externalNetworkId: R;
+    readonly internalNetwork: {
+      readonly networkFilter?: { readonly id: R };
+      readonly subnetFilter?: { readonly id: R };
+      readonly nodeCidr?: string;
+      readonly dnsNameservers?: readonly string[];
+    };
+  };
+  readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
+  readonly etcd: {
+    readonly extraArgs: Readonly<
+      Record<"heartbeat-interval" | "election-timeout" | "quota-backend-bytes", string>
+    >;
+    readonly blockDevice?: {
+      readonly size: number;
+      readonly type: "Volume";
+      readonly volumeType?: string;
+      readonly availabilityZone?: string;
+    };
+  };
+  readonly apiServer: {
+    readonly enableLoadBalancer: true;
+    readonly loadBalancerProvider: string;
+    readonly associateFloatingIP: boolean;
+    readonly floatingIP?: R;
+    readonly port: number;
+    /** Read by the chart from 0.24.0; `allowedCidrs`, as magnum-capi-helm 1.4.0 sends it, has no effect. */
+    readonly allowedCIDRs?: readonly (string | R)[];
+  };
+  readonly controlPlane: NodeTimeouts & {
+    readonly machineCount: number;
+    readonly machineFlavor: string;
+    readonly machineRootVolume?: RootVolume;
+    readonly omitFailureDomain: boolean;
+    readonly failureDomains?: readonly string[];
+    readonly remediationStrategy: {
+      readonly maxRetry: number;
+      readonly retryPeriod: string;
+      readonly minHealthyPeriod: string;
+    };
+    readonly certificatesExpiryDays?: number;
+    readonly healthCheck: HealthCheck;
+  };
+  readonly nodeGroupDefaults: NodeTimeouts & {
+    readonly machineFlavor: string;
+    readonly machineRootVolume?: RootVolume;
+    readonly failureDomain?: string;
+    readonly rolloutStrategy: {
+      readonly type: "RollingUpdate";
+      readonly rollingUpdate: {
+        readonly maxUnavailable: number | string;
+        readonly maxSurge: number | string;
+      };
+    };
+    readonly healthCheck: HealthCheck;
+  };
+  readonly nodeGroups: readonly { readonly name: string; readonly machineCount: number }[];
+  readonly addons: {
+    readonly openstack: {
+      readonly cloudConfig: { readonly LoadBalancer: Readonly<Record<string, string>> };
+      readonly csiCinder: {
+        readonly defaultStorageClass: { readonly availabilityZone: string; readonly volumeType?: string };
+      };
+    };
+    readonly monitoring: { readonly enabled: false };
+    readonly ingress: { readonly enabled: false };
+    readonly nodeFeatureDiscovery: { readonly enabled: false };
+    readonly nvidiaGPUOperator: { readonly enabled: false };
+    readonly mellanoxNetworkOperator: { readonly enabled: false };
+  };
+}
+
+function rootVolume(config: ClusterConfig["workers"]["rootVolume"]): { machineRootVolume?: RootVolume } {
+  if (!config.enabled) return {};
+  return {
+    machineRootVolume: {
+      diskSize: config.sizeGb,
+      ...(config.type === undefined ? {} : { volumeType: config.type }),
+    },
+  };
+}
+
+function healthCheck(config: ClusterConfig["healthChecks"], maxUnhealthy: number | string): HealthCheck {
+  const unhealthy = (status: string) => ({ type: "Ready" as const, status, timeout: config.unhealthy });
+  return {
+    enabled: true,
+    spec: {
+      maxUnhealthy,
+      nodeStartupTimeout: config.nodeStartup,
+      unhealthyConditions: [unhealthy("Unknown"), unhealthy("False")],
+    },
+  };
+}
+
+function internalNetwork<R>(config: ClusterConfig["network"], refs: ChartRefs<R>) {
+  if (refs.networkId !== undefined) {
+    return {
+      networkFilter: { id: refs.networkId },
+      ...(refs.subnetId === undefined ? {} : { subnetFilter: { id: refs.subnetId } }),
+    };
+  }
+  return {
+    nodeCidr: config.nodeCidr,
+    ...(config.dnsNameservers.length === 0 ? {} : { dnsNameservers: config.dnsNameservers }),
+  };
+}
+
+/** Sources that may reach the API. None configured means all, and then none may be named: a list closes the port. */
+function allowedCidrs<R>(config: ClusterConfig["apiServer"], refs: ChartRefs<R>) {
+  if (config.allowedCidrs.length === 0) return {};
+  return { allowedCIDRs: [...config.allowedCidrs, ...(refs.seedCidr === undefined ? [] : [refs.seedCidr])] };
+}
+
+function etcdValues(config: ClusterConfig): OpenStackClusterValues<never>["etcd"] {
+  const { sizeGb, type, availabilityZone } = config.controlPlane.etcdVolume;
+  return {
+    extraArgs: {
+      "heartbeat-interval": String(config.etcd.heartbeatIntervalMs),
+      "election-timeout": String(config.etcd.electionTimeoutMs),
+      "quota-backend-bytes": String(config.etcd.quotaBackendBytes),
+    },
+    ...(sizeGb === 0
+      ? {}
+      : {
+          blockDevice: {
+            size: sizeGb,
+            type: "Volume" as const,
+            ...(type === undefined ? {} : { volumeType: type }),
+            ...(availabilityZone === undefined ? {} : { availabilityZone }),
+          },
+        }),
+  };
+}
+
+/** The values for a validated configuration. */
+export function openstackClusterValues<R>(
+  config: ClusterConfig,
+  refs: ChartRefs<R>,
+): OpenStackClusterValues<R> {
+  const { controlPlane, workers, apiServer, healthChecks } = config;
+  const timeouts: NodeTimeouts = {
+    nodeDrainTimeout: config.nodeTimeouts.drain,
+    nodeVolumeDetachTimeout: config.nodeTimeouts.volumeDetach,
+    nodeDeletionTimeout: config.nodeTimeouts.deletion,
+  };
+  return {
+    cloudCredentialsSecretName: refs.credentialsSecret,
+    kubernetesVersion: config.kubernetesVersion.replace(/^v/, ""),
+    machineImageId: refs.imageId,
+    machineSSHKeyName: refs.keyPair,
+    kubeNetwork: {
+      pods: { cidrBlocks: [config.network.podCidr] },
+      services: { cidrBlocks: [config.network.serviceCidr] },
+    },
+    clusterNetworking: {
+      externalNetworkId: refs.externalNetworkId,
+      internalNetwork: internalNetwork(config.network, refs),
+    },
+    ...(Object.keys(config.registryMirrors).length === 0 ? {} : { registryMirrors: config.registryMirrors }),
+    etcd: etcdValues(config),
+    apiServer: {
+      enableLoadBalancer: true,
+      loadBalancerProvider: apiServer.loadBalancerProvider,
+      associateFloatingIP: apiServer.floatingIp,
+      ...(refs.floatingIp === undefined ? {} : { floatingIP: refs.floatingIp }),
+      port: apiServer.port,
+      ...allowedCidrs(apiServer, refs),
+    },
+    controlPlane: {
+      machineCount: controlPlane.count,
+      machineFlavor: controlPlane.flavor,
+      ...rootVolume(controlPlane.rootVolume),
+      omitFailureDomain: controlPlane.failureDomains.length === 0,
+      ...(controlPlane.failureDomains.length === 0 ? {} : { failureDomains: controlPlane.failureDomains }),
+      ...timeouts,
+      remediationStrategy: {
+        maxRetry: healthChecks.remediation.maxRetry,
+        retryPeriod: healthChecks.remediation.retryPeriod,
+        minHealthyPeriod: healthChecks.remediation.minHealthyPeriod,
+      },
+      ...(controlPlane.certificatesExpiryDays === 0
+        ? {}
+        : { certificatesExpiryDays: controlPlane.certificatesExpiryDays }),
+      healthCheck: healthCheck(healthChecks, healthChecks.controlPlaneMaxUnhealthy),
+    },
+    nodeGroupDefaults: {
+      machineFlavor: workers.flavor,
+      ...rootVolume(workers.rootVolume),
+      ...(workers.failureDomain === undefined ? {} : { failureDomain: workers.failureDomain }),
+      ...timeouts,
+      rolloutStrategy: {
+        type: "RollingUpdate",
+        rollingUpdate: {
+          maxUnavailable: workers.rollout.maxUnavailable,
+          maxSurge: workers.rollout.maxSurge,
+        },
+      },
+      healthCheck: healthCheck(healthChecks, healthChecks.workersMaxUnhealthy),
+    },
+    nodeGroups: [{ name: workers.groupName, machineCount: workers.count }],
+    addons: {
+      openstack: {
+        cloudConfig: {
+          LoadBalancer: {
+            "lb-provider": apiServer.loadBalancerProvider,
+            // OVN's load balancers know no other algorithm.
+            ...(apiServer.loadBalancerProvider === "ovn" ? { "lb-method": "SOURCE_IP_PORT" } : {}),
+          },
+        },
+        csiCinder: {
+          defaultStorageClass: {
+            availabilityZone: config.storage.availabilityZone,
+            ...(config.storage.volumeType === undefined ? {} : { volumeType: config.storage.volumeType }),
+          },
+        },
+      },
+      // Monitoring is a release of its own (component Monitoring): the addon's drift is never corrected
+      // (cluster-api-addon-provider-helm #289) and its upgrade would wait for a change of the cluster.
+      monitoring: { enabled: false },
+      ingress: { enabled: false },
+      nodeFeatureDiscovery: { enabled: false },
+      nvidiaGPUOperator: { enabled: false },
+      mellanoxNetworkOperator: { enabled: false },
+    },
+  };
+}
+
+/** What the chart would refuse only while it is installed, as `path: problem` lines. */
+export function chartProblems(config: ClusterConfig): string[] {
+  const problems: string[] = [];
+  const { groupName } = config.workers;
+  if (!/^[a-z][a-z0-9-]+[a-z0-9]$/.test(groupName)) {
+    problems.push(
+      `cluster.workers.groupName: the chart wants at least three of a-z, 0-9 and dash, starting with a letter (got ${JSON.stringify(groupName)})`,
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,48 @@
+/**
+ * The scripts around the HA cluster that run on the seed. Upstream analogue: azimuth-ops role capi_cluster.
+ */
+import { durationSeconds } from "../config/units.ts";
+import { script } from "./shell.ts";
+
+export interface ClusterArgs {
+  /** Name of the Cluster object. */
+  readonly cluster: string;
+  /** Its namespace on k3s. */
+  readonly namespace: string;
+}
+
+/** Waits for every condition of the cluster; on delete deletes it and waits until it is gone. */
+export function clusterReadyScript(
+  args: ClusterArgs & { readonly readyTimeout: string; readonly deleteTimeout: string },
+): string {
+  return script(["cluster", "cluster-ready"], {
+    KUBECONFIG_CONTENT: undefined,
+    CLUSTER: args.cluster,
+    NAMESPACE: args.namespace,
+    READY_SECONDS: durationSeconds(args.readyTimeout),
+    DELETE_SECONDS: durationSeconds(args.deleteTimeout),
+  });
+}
+
+/** Prints the cluster's kubeconfig. */
+export function clusterKubeconfigScript(args: ClusterArgs): string {
+  return script(["cluster", "cluster-kubeconfig"], {
+    KUBECONFIG_CONTENT: undefined,
+    CLUSTER: args.cluster,
+    NAMESPACE: args.namespace,
+  });
+}
+
+/** Writes a file of mode 0600 into the home of the seed's user. */
+export function homeFileScript(args: {
+  readonly user: string;
+  readonly fileName: string;
+  /** Secret. */
+  readonly content: string;
+}): string {
+  return script(["home-file"], {
+    SEED_USER: args.user,
+    FILE_NAME: args.fileName,
+    CONTENT: args.content.replace(/\n+$/, ""),
+  });
+}

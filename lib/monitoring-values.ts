@@ -1,0 +1,83 @@
+/**
+ * Values of the chart kube-prometheus-stack. Upstream analogue: azimuth-ops roles kube_prometheus_stack and
+ * alertmanager_config.
+ */
+import type { MonitoringConfig } from "../config/schema.ts";
+import { alertRules, kubeStateMetricsValues } from "./alert-rules.ts";
+import { alertmanagerConfig, SLACK_SECRET, slackUrls } from "./slack.ts";
+
+/** Rules of the chart that fire for good here: these components listen on the machine's loopback only. */
+const NEVER_REACHABLE = ["KubeSchedulerDown", "KubeProxyDown", "KubeControllerManagerDown"];
+
+function claim(storage: { readonly size: string; readonly storageClass?: string }) {
+  return {
+    volumeClaimTemplate: {
+      spec: {
+        accessModes: ["ReadWriteOnce"],
+        ...(storage.storageClass === undefined ? {} : { storageClassName: storage.storageClass }),
+        resources: { requests: { storage: storage.size } },
+      },
+    },
+  };
+}
+
+/**
+ * Volumes go with the release. Kept, they would stay behind in Cinder when the cluster is destroyed, because
+ * nothing is left then that deletes them (CAPO #842, #990).
+ */
+const VOLUMES = { persistentVolumeClaimRetentionPolicy: { whenDeleted: "Delete", whenScaled: "Retain" } };
+
+function podMonitor(name: string, namespace: string, labels: Record<string, string>, port: string) {
+  return {
+    name,
+    namespaceSelector: { matchNames: [namespace] },
+    selector: { matchLabels: labels },
+    podMetricsEndpoints: [{ port }],
+  };
+}
+
+/** The values for a validated configuration. They hold no secret: the webhooks are read from a mounted secret. */
+export function monitoringValues(config: MonitoringConfig): object {
+  const disabled = [...new Set([...NEVER_REACHABLE, ...config.rules.disabled])].toSorted();
+  const slack = slackUrls(config.slack);
+  return {
+    defaultRules: { disabled: Object.fromEntries(disabled.map((name) => [name, true])) },
+    ...(config.rules.enabled
+      ? {
+          additionalPrometheusRulesMap: alertRules(config.rules.certificateExpiryDays),
+          "kube-state-metrics": kubeStateMetricsValues(),
+        }
+      : {}),
+    grafana: { enabled: config.grafana.enabled },
+    prometheus: {
+      prometheusSpec: {
+        retention: config.prometheus.retention,
+        storageSpec: claim(config.prometheus),
+        ...VOLUMES,
+      },
+      additionalPodMonitors: [
+        podMonitor(
+          "capo-controller-manager",
+          "capo-system",
+          { "control-plane": "capo-controller-manager" },
+          "metrics",
+        ),
+        podMonitor(
+          "cert-manager",
+          "cert-manager",
+          { "app.kubernetes.io/name": "cert-manager" },
+          "http-metrics",
+        ),
+      ],
+    },
+    alertmanager: {
+      config: alertmanagerConfig(config.slack),
+      alertmanagerSpec: {
+        retention: config.alertmanager.retention,
+        storage: claim(config.alertmanager),
+        ...VOLUMES,
+        ...(Object.keys(slack).length === 0 ? {} : { secrets: [SLACK_SECRET] }),
+      },
+    },
+  };
+}

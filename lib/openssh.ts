@@ -1,0 +1,78 @@
+/**
+ * OpenSSH key material for the seed's host key. Upstream analogue: none; azimuth-ops accepts any host key.
+ *
+ * The host key is derived from the key pair's private key instead of being drawn: it is then the same in every run
+ * and on every runner without being kept anywhere, and whoever holds the login key can compute what to expect
+ * (bin/seed-ssh does). Who knows the login key is root on the seed and could read the host key there, so nothing is
+ * given away. See docs/decisions.
+ */
+import { createPrivateKey, createPublicKey, hkdfSync } from "node:crypto";
+
+export interface HostKey {
+  /** OpenSSH private key file, as sshd reads it. Secret. */
+  readonly privateKey: string;
+  /** `ssh-ed25519 AAAA… <name>`, as known_hosts and Pulumi's `connection.hostKey` take it. */
+  readonly publicKey: string;
+}
+
+const KEY_TYPE = "ssh-ed25519";
+const SEED_BYTES = 32;
+
+/** PKCS #8 header of an Ed25519 private key (RFC 8410), in front of its 32 bytes. */
+const PKCS8_ED25519 = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** An SSH wire string: length in four bytes, then the bytes (RFC 4251, section 5). */
+function wireString(value: string | Uint8Array): Buffer {
+  const bytes = Buffer.from(value as string);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
+}
+
+/**
+ * The host key of machine `name`, an Ed25519 key derived with HKDF-SHA256 (RFC 5869).
+ *
+ * @param loginKey private key of the machine's key pair; line ends and spaces around it do not matter
+ * @param name the machine, so that two machines with one key pair have different host keys
+ */
+export function deriveHostKey(loginKey: string, name: string): HostKey {
+  const material = loginKey.replaceAll("\r\n", "\n").trim();
+  const seed = Buffer.from(hkdfSync("sha256", material, name, "capi-mgmt ssh host key", SEED_BYTES));
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: "der", type: "pkcs8" });
+  const spki = createPublicKey(key).export({ format: "der", type: "spki" });
+  const publicBytes = spki.subarray(spki.length - SEED_BYTES);
+  const publicBlob = Buffer.concat([wireString(KEY_TYPE), wireString(publicBytes)]);
+  return {
+    privateKey: opensshPrivateKey(publicBlob, publicBytes, seed, name),
+    publicKey: `${KEY_TYPE} ${publicBlob.toString("base64")} ${name}`,
+  };
+}
+
+/** The file format openssh-key-v1 (OpenSSH's PROTOCOL.key), unencrypted. */
+function opensshPrivateKey(publicBlob: Buffer, publicBytes: Buffer, seed: Buffer, comment: string): string {
+  // The check number is random upstream; it guards encrypted files only. A constant keeps the output the same.
+  const check = Buffer.from("63617069", "hex");
+  let secret = Buffer.concat([
+    check,
+    check,
+    wireString(KEY_TYPE),
+    wireString(publicBytes),
+    wireString(Buffer.concat([seed, publicBytes])),
+    wireString(comment),
+  ]);
+  const blockSize = 8;
+  const padding = (blockSize - (secret.length % blockSize)) % blockSize;
+  secret = Buffer.concat([secret, Buffer.from(Array.from({ length: padding }, (_, index) => index + 1))]);
+  const one = Buffer.from([0, 0, 0, 1]);
+  const file = Buffer.concat([
+    Buffer.from("openssh-key-v1\0"),
+    wireString("none"),
+    wireString("none"),
+    wireString(""),
+    one,
+    wireString(publicBlob),
+    wireString(secret),
+  ]);
+  const lines = file.toString("base64").match(/.{1,70}/g) ?? [];
+  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join("\n")}\n-----END OPENSSH PRIVATE KEY-----\n`;
+}

@@ -1,0 +1,21 @@
+#!/bin/bash
+# Which cluster kubectl talks to, and what to show when something does not come up.
+#   KUBECONFIG_CONTENT (secret; empty: k3s on this machine)
+
+use_cluster() {
+  if [[ -z $KUBECONFIG_CONTENT ]]; then
+    export KUBECONFIG=/etc/rancher/k3s/k3s.yaml
+    return
+  fi
+  KUBECONFIG=$(mktemp /run/capi-mgmt-kubeconfig.XXXXXX)
+  export KUBECONFIG
+  trap 'rm -f "$KUBECONFIG"' EXIT
+  printf '%s\n' "$KUBECONFIG_CONTENT" > "$KUBECONFIG"
+}
+
+
+last_events() {
+  say "last events in $1:"
+  kubectl get events --namespace "$1" --sort-by=.lastTimestamp \
+    --output 'custom-columns=AT:.lastTimestamp,KIND:.involvedObject.kind,NAME:.involvedObject.name,REASON:.reason,MESSAGE:.message' 2>&1 | tail -n 15 >&2 || true
+}

@@ -1,0 +1,91 @@
+#!/bin/bash
+# What every script on the seed can rely on. Runs as root by `sudo bash -s -- create|update|delete`; the file that
+# comes last defines on_create, on_update and on_delete, each of which can be repeated at any point.
+#
+# Standard output is the result (it becomes the Command's stdout), standard error tells the operator what happens.
+set -euo pipefail
+umask 022
+export LC_ALL=C
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+on_update() { on_create; }
+on_delete() { :; }
+
+# deadline SECONDS: a moment for before()
+deadline() { echo $(($(date +%s) + $1)); }
+
+before() { (($(date +%s) < $1)); }
+
+# write_file PATH MODE < CONTENT: replaces PATH as a whole and only if it differs; succeeds if it changed.
+write_file() {
+  local path=$1 mode=$2 new
+  # Each step is checked by hand: bash ignores errors in a function whose success is being asked for.
+  mkdir -p "$(dirname "$path")" || fail "cannot write $path"
+  new=$(mktemp "$path.XXXXXX") && chmod "$mode" "$new" && cat > "$new" || fail "cannot write $path"
+  if cmp -s "$new" "$path"; then
+    rm -f "$new"
+    chmod "$mode" "$path"
+    return 1
+  fi
+  mv -f "$new" "$path" || fail "cannot write $path"
+}
+
+# fetch URL FILE: downloads to FILE, with retries for a network that has just come up.
+fetch() {
+  local options=(--fail --silent --show-error --location --retry 5 --retry-delay 2 --retry-connrefused --connect-timeout 20)
+  if [[ -n ${MIRROR_CA:-} ]]; then
+    write_file /etc/capi-mgmt/mirror-ca.pem 0644 <<< "$MIRROR_CA" || true
+    options+=(--cacert /etc/capi-mgmt/mirror-ca.pem)
+  fi
+  curl "${options[@]}" --output "$2" "$1" || fail "could not download $1"
+}
+
+# architecture: the machine's, by Go's name
+architecture() {
+  case $(uname -m) in
+    x86_64) echo amd64 ;;
+    aarch64) echo arm64 ;;
+    *) fail "no releases for machine type $(uname -m)" ;;
+  esac
+}
+
+# expected_sum PINNED URL NAME: the SHA-256 to expect, either as pinned or from the release's checksum file
+expected_sum() {
+  local pinned=$1 url=$2 name=$3 list sum
+  if [[ -n $pinned ]]; then
+    echo "${pinned,,}"
+    return
+  fi
+  list=$(mktemp)
+  fetch "$url" "$list"
+  # Either lines of "<sum>  <name>", or a file with the sum alone.
+  sum=$(awk -v name="$name" 'NF == 1 && !only { only = $1 } { file = $2; sub(/^[*]/, "", file) } file == name { print $1; found = 1; exit }
+    END { if (!found && only) print only }' "$list")
+  rm -f "$list"
+  [[ $sum =~ ^[0-9a-f]{64}$ ]] || fail "$url has no SHA-256 of $name"
+  echo "$sum"
+}
+
+has_sum() { [[ -f $1 && $(sha256sum < "$1") == "$2  -" ]]; }
+
+# fetch_verified URL SUM FILE: FILE has that SHA-256 afterwards; what differs is not kept.
+fetch_verified() {
+  local url=$1 sum=$2 file=$3 part
+  if has_sum "$file" "$sum"; then return; fi
+  mkdir -p "$(dirname "$file")"
+  part=$(mktemp "$file.XXXXXX")
+  fetch "$url" "$part"
+  if ! has_sum "$part" "$sum"; then
+    local got
+    got=$(sha256sum < "$part")
+    rm -f "$part"
+    fail "$url: SHA-256 is ${got%% *}, expected $sum"
+  fi
+  mv -f "$part" "$file"
+}
