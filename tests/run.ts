@@ -13,7 +13,9 @@ import { spec } from "node:test/reporters";
 /** What each layer holds: where its files are, how many run side by side, and the limit for one test in milliseconds. */
 const LAYERS: Record<string, { files: string[]; concurrency: number; timeout: number }> = {
   fast: {
-    files: ["tests/{config,lib,components,program,engine,lab-unit,bin,policy,ci,support}/**/*.test.ts"],
+    files: [
+      "tests/{config,lib,components,program,engine,lab-unit,bin,policy,preflight,handover,state,ci}/**/*.test.ts",
+    ],
     concurrency: 2,
     timeout: 60_000,
   },

@@ -1,0 +1,97 @@
+/**
+ * `bin/bootstrap-state`: makes the bucket that holds the state, and says what to export. Safe to run again.
+ */
+import { parseArgs } from "node:util";
+import { backendUrl, bootstrapBucket } from "../state/bucket.ts";
+
+const usage = `Usage: bin/bootstrap-state BUCKET [options]
+
+Makes the S3 bucket for the stacks' state and sets versioning, encryption, a block on public access, an end for old
+versions and, with --principal, the least policy that Pulumi needs. Running it again changes nothing that is right.
+Credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or what else the AWS SDK finds.
+
+  --endpoint URL           S3-compatible store (Ceph RGW, MinIO, …), with scheme; without it AWS
+  --region NAME            region (default: AWS_REGION, else us-east-1)
+  --virtual-host           address the bucket by host name; default with --endpoint is by path
+  --kms-key ARN            encrypt with this key instead of the store's own
+  --principal ARN          the one identity that may read and write the state
+  --keep-versions-days N   how long replaced versions are kept (default 90)
+  --help
+
+Exit codes: 0 the bucket is ready; 1 something failed; 2 wrong usage; 3 ready, but the store lacks versioning or
+encryption.
+`;
+
+function fail(message: string): never {
+  console.error(`bin/bootstrap-state: ${message}\n\n${usage}`);
+  process.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        endpoint: { type: "string" },
+        region: { type: "string" },
+        "virtual-host": { type: "boolean" },
+        "kms-key": { type: "string" },
+        principal: { type: "string" },
+        "keep-versions-days": { type: "string" },
+        help: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+}
+
+const { values, positionals } = parse();
+if (values.help === true) {
+  console.log(usage);
+  process.exit(0);
+}
+const [bucket, ...rest] = positionals;
+if (bucket === undefined || rest.length > 0) fail("give one bucket");
+// S3's naming rules, without the special prefixes that AWS reserves.
+if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) {
+  fail(
+    `BUCKET: not a bucket name (got ${bucket}; legal: 3 to 63 lower-case letters, digits, dots and dashes)`,
+  );
+}
+const { endpoint } = values;
+if (endpoint !== undefined && !/^https?:\/\/[^/]+/.test(endpoint)) {
+  fail(`--endpoint: not a URL with scheme (got ${endpoint}; legal: https://objects.example.com)`);
+}
+const days = values["keep-versions-days"] ?? "90";
+if (!/^[1-9]\d{0,4}$/.test(days)) fail(`--keep-versions-days: not a whole number from 1 (got ${days})`);
+
+const options = {
+  bucket,
+  region: values.region ?? process.env["AWS_REGION"] ?? "us-east-1",
+  pathStyle: endpoint !== undefined && values["virtual-host"] !== true,
+  keepVersionsDays: Number(days),
+  ...(endpoint === undefined ? {} : { endpoint }),
+  ...(values["kms-key"] === undefined ? {} : { kmsKey: values["kms-key"] }),
+  ...(values.principal === undefined ? {} : { principal: values.principal }),
+};
+try {
+  const steps = await bootstrapBucket(options, (step) => {
+    console.log(
+      `${step.name.padEnd(20)} ${step.outcome}${step.detail === undefined ? "" : `: ${step.detail}`}`,
+    );
+  });
+  console.log(`\nexport PULUMI_BACKEND_URL='${backendUrl(options)}'`);
+  if (steps.some((step) => step.outcome === "failed")) process.exitCode = 1;
+  else if (
+    steps.some((step) => step.outcome === "unsupported" && ["versioning", "encryption"].includes(step.name))
+  ) {
+    console.error(
+      "The store keeps no old versions or does not encrypt: see docs/state.md for what to do instead.",
+    );
+    process.exitCode = 3;
+  }
+} catch (error) {
+  console.error(`bin/bootstrap-state: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
