@@ -222,7 +222,7 @@ function unknownKey(context: Context, path: readonly Key[]): Problem {
   return {
     path: formatPath(path),
     problem: near === undefined ? "is not a known key" : `is not a known key; did you mean ${near}?`,
-    legal: siblings.join(", "),
+    ...(near === undefined && siblings.length > 0 ? { legal: siblings.join(", ") } : {}),
     ...(layer === undefined || layer === context.stackName ? {} : { layer }),
   };
 }

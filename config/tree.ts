@@ -30,11 +30,8 @@ export function valueAt(tree: unknown, path: readonly Key[]): unknown {
   return value;
 }
 
-/** A copy of a tree without the values at the paths given. */
+/** A copy of a tree without the values at the paths given. A list stays whole, or its length would lie. */
 export function without(tree: unknown, paths: ReadonlySet<string>, at: readonly Key[] = []): unknown {
-  if (Array.isArray(tree)) {
-    return tree.filter((_, index) => !paths.has(formatPath([...at, index]))).map((item) => item as unknown);
-  }
   if (!isMap(tree)) return tree;
   return Object.fromEntries(
     Object.entries(tree)

@@ -8,7 +8,6 @@ import { choice, httpUrl, line, pem, uuid } from "../formats.ts";
 export const openstack = z.strictObject({
   cloud: line.meta({
     description: "Entry of clouds.yaml that holds the application credential.",
-    source: "Horizon names the entry of a downloaded clouds.yaml openstack",
   }),
   authUrl: httpUrl.optional().meta({
     description: "Identity endpoint. Set it with the application credential below to do without clouds.yaml.",

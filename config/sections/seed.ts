@@ -37,7 +37,6 @@ const network = z
     }),
     cidr: networkCidr.meta({
       description: "Addresses of the network that is made for the seed.",
-      source: "azimuth-ops infra",
     }),
     dnsNameservers: ipv4List.meta({
       description: "DNS servers of that network. Empty: what Neutron offers.",
