@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readLayers } from "../../config/layers.ts";
+import { loadConfig } from "../../config/load.ts";
+import type { Config } from "../../config/schema.ts";
+import { formatFinding, judge, type PolicyContext, type PolicyResource, verdict } from "../../policy/rule.ts";
+import { rules } from "../../policy/rules.ts";
+
+const TODAY = "2026-11-23";
+/** A site that breaks no rule. */
+const SITE = {
+  layers: ["production"],
+  openstack: { authUrl: "https://keystone.example:5000/v3" },
+  seed: {
+    flavor: "m1.large",
+    image: { id: "0f1e2d3c-4b5a-4968-8776-655443322110" },
+    network: { externalNetworkId: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af" },
+    access: { allowedCidrs: { ssh: ["192.0.2.0/24"], api: ["192.0.2.0/24"] } },
+  },
+  k3s: { sha256: "a".repeat(64) },
+  tools: { kubectl: { sha256: "a".repeat(64) }, helm: { sha256: "a".repeat(64) } },
+  clusterApi: {
+    orc: { sha256: "a".repeat(64) },
+    core: { sha256: "a".repeat(64) },
+    openstack: { sha256: "a".repeat(64) },
+  },
+  cluster: {
+    controlPlane: { flavor: "m1.large" },
+    workers: { flavor: "m1.large" },
+    apiServer: { allowedCidrs: ["192.0.2.0/24"] },
+  },
+  monitoring: { enabled: false },
+} as const;
+
+type Values = Record<string, unknown>;
+
+function merged(base: Values, change: Values): Values {
+  const result = { ...base };
+  for (const [key, value] of Object.entries(change)) {
+    const old = result[key];
+    const both = [old, value].every(
+      (item) => typeof item === "object" && item !== null && !Array.isArray(item),
+    );
+    result[key] = both ? merged(old as Values, value as Values) : value;
+    if (value === undefined) delete result[key];
+  }
+  return result;
+}
+
+function configOf(change: Values): Config {
+  const { defaults, layers } = readLayers();
+  const { config, problems } = loadConfig({
+    defaults,
+    layers,
+    stack: { name: "Pulumi.test.yaml", values: merged(SITE, change) },
+  });
+  assert.ok(config, problems.map((problem) => JSON.stringify(problem)).join("\n"));
+  return config;
+}
+
+function resource(type: string, name: string, inputs: Values = {}, protect = false): PolicyResource {
+  return { urn: `urn:pulumi:test::capi-mgmt::${type}::${name}`, type, name, inputs, protect };
+}
+
+const sshRule = (inputs: Values) =>
+  resource("openstack:networking/secGroupRule:SecGroupRule", "seed-ssh", {
+    direction: "ingress",
+    protocol: "tcp",
+    ...inputs,
+  });
+
+function findings(change: Values, context: Partial<PolicyContext> = {}, today = TODAY): string[] {
+  const all = { stack: "test", config: configOf(change), resources: [], plainSecrets: [], ...context };
+  return judge(rules, all, today).map(formatFinding);
+}
+
+void test("a site that follows every rule has no finding", () => {
+  const resources = [
+    sshRule({ portRangeMin: 22, portRangeMax: 22, remoteIpPrefix: "192.0.2.0/24" }),
+    resource("openstack:blockstorage/volume:Volume", "seed-data", {}, true),
+    resource("kubernetes:helm.sh/v3:Release", "cert-manager", { version: "v1.21.2" }),
+    resource("openstack:networking/floatingIp:FloatingIp", "seed-floating-ip"),
+  ];
+  assert.deepEqual(findings({}, { resources }), []);
+});
+
+const broken: [title: string, change: Values, context: Partial<PolicyContext>, expected: RegExp][] = [
+  [
+    "an SSH rule for everyone",
+    {},
+    { resources: [sshRule({ portRangeMin: 22, portRangeMax: 22, remoteIpPrefix: "0.0.0.0/0" })] },
+    /^mandatory closed-ports: seed-ssh: opens port 22 to everyone: list your networks in/,
+  ],
+  [
+    "a rule without any source",
+    {},
+    { resources: [sshRule({ portRangeMin: 6443, portRangeMax: 6443 })] },
+    /closed-ports: seed-ssh: opens port 6443 to everyone/,
+  ],
+  [
+    "a range that holds a guarded port",
+    {},
+    { resources: [sshRule({ portRangeMin: 1, portRangeMax: 65535, remoteIpPrefix: "::/0" })] },
+    /opens port 22 and 6443 to everyone/,
+  ],
+  [
+    "a rule for all protocols",
+    {},
+    { resources: [sshRule({ protocol: "", remoteIpPrefix: "0.0.0.0/0" })] },
+    /opens port 22 and 6443 to everyone/,
+  ],
+  [
+    "everyone among the allowed networks",
+    { seed: { access: { allowedCidrs: { ssh: ["0.0.0.0/0"] } } } },
+    {},
+    /closed-ports: seed\.access\.allowedCidrs\.ssh: allows everyone/,
+  ],
+  [
+    "a public API without networks",
+    { cluster: { apiServer: { allowedCidrs: [], floatingIp: true } } },
+    {},
+    /closed-ports: cluster\.apiServer\.allowedCidrs: is empty/,
+  ],
+  [
+    "an unprotected data volume",
+    {},
+    { resources: [resource("openstack:blockstorage/volume:Volume", "seed-data")] },
+    /protected-data: seed-data: is not protected: set protect\.dataVolume to true/,
+  ],
+  [
+    "an unprotected cluster",
+    { protect: { cluster: false } },
+    {},
+    /protected-data: protect\.cluster: is false/,
+  ],
+  [
+    "a chart without a version",
+    {},
+    { resources: [resource("kubernetes:helm.sh/v3:Release", "addon", { version: "latest" })] },
+    /pinned-versions: addon: has no exact chart version/,
+  ],
+  [
+    "a binary without a checksum",
+    { k3s: { version: "v1.34.9+k3s1", sha256: undefined } },
+    {},
+    /pinned-versions: k3s\.sha256: is not set, so v1\.34\.9\+k3s1 is taken as served/,
+  ],
+  [
+    "a provider that verifies nothing",
+    {},
+    { resources: [resource("pulumi:providers:openstack", "openstack", { insecure: "true" })] },
+    /verified-tls: openstack: does not verify TLS/,
+  ],
+  [
+    "a mirror without TLS",
+    { mirror: { url: "http://mirror.example" } },
+    {},
+    /verified-tls: mirror\.url: is not https/,
+  ],
+  [
+    "a secret in plain",
+    {},
+    { plainSecrets: ["monitoring.slack.webhookUrl"] },
+    /encrypted-secrets: monitoring\.slack\.webhookUrl: stands in the stack file in plain/,
+  ],
+  [
+    "a datastore in plain",
+    { k3s: { secretsEncryption: false } },
+    {},
+    /encrypted-secrets: k3s\.secretsEncryption: is false/,
+  ],
+  [
+    "one floating IP too many",
+    {},
+    {
+      resources: ["a", "b", "c"].map((name) => resource("openstack:networking/floatingIp:FloatingIp", name)),
+    },
+    /deliberate-floating-ips: a, b, c: 3 floating IPs where the configuration asks for 2/,
+  ],
+  [
+    "a certificate for Magnum",
+    { magnum: { kubeconfig: { kind: "certificate" } } },
+    {},
+    /revocable-magnum-access: magnum\.kubeconfig\.kind: is certificate/,
+  ],
+];
+for (const [title, change, context, expected] of broken) {
+  void test(`${title} is found, with how to comply`, () => {
+    const found = findings(change, context);
+    assert.equal(found.length, 1, found.join("\n"));
+    assert.match(found[0] ?? "", expected);
+  });
+}
+
+const legal: [title: string, change: Values, context: Partial<PolicyContext>][] = [
+  ["an egress rule for everyone", {}, { resources: [sshRule({ direction: "egress" })] }],
+  ["another port for everyone", {}, { resources: [sshRule({ portRangeMin: 443, portRangeMax: 443 })] }],
+  [
+    "a rule for members of a group",
+    {},
+    { resources: [sshRule({ portRangeMin: 22, portRangeMax: 22, remoteGroupId: "x" })] },
+  ],
+  ["ICMP for everyone", {}, { resources: [sshRule({ protocol: "icmp" })] }],
+  [
+    "the lab's open ports and http mirror",
+    { mirror: { url: "http://203.0.113.10:8080" } },
+    { stack: "lab", resources: [sshRule({})] },
+  ],
+  [
+    "an unprotected volume in development",
+    { layers: ["development"], policy: { severity: "mandatory" } },
+    { resources: [resource("openstack:blockstorage/volume:Volume", "seed-data")] },
+  ],
+];
+for (const [title, change, context] of legal) {
+  void test(`${title} breaks no rule`, () => {
+    assert.deepEqual(findings(change, context), []);
+  });
+}
+
+const certificate = { magnum: { kubeconfig: { kind: "certificate" } } };
+const exempt = (expires: string, rule = "revocable-magnum-access") => ({
+  ...certificate,
+  policy: { exemptions: [{ rule, reason: "driver 1.1.0 reads no token", expires }] },
+});
+
+void test("an exemption holds through its last day and is told with its reason", () => {
+  const message =
+    /^exempted revocable-magnum-access: .*\(exempted until 2026-11-23: driver 1\.1\.0 reads no token\)$/;
+  assert.match(findings(exempt("2026-11-23"))[0] ?? "", message);
+  const ended = findings(exempt("2026-11-23"), {}, "2026-11-24");
+  assert.match(
+    ended[0] ?? "",
+    /^mandatory revocable-magnum-access: .*\(the exemption ended on 2026-11-23\)$/,
+  );
+});
+
+void test("an exemption of no rule, or for longer than a year, is a finding of its own", () => {
+  assert.match(
+    findings(exempt("2027-01-01", "no-such-rule"))[0] ?? "",
+    /^mandatory exemption: .*there is no such rule \(legal: closed-ports, /,
+  );
+  assert.match(findings(exempt("2029-01-01"))[0] ?? "", /^mandatory exemption: .*more than 366 days ahead/);
+});
+
+void test("the stack's severity decides what a broken rule does", () => {
+  const judged = (severity: string) => {
+    const config = configOf({ ...certificate, policy: { severity } });
+    return verdict(judge(rules, { stack: "test", config, resources: [], plainSecrets: [] }, TODAY));
+  };
+  assert.deepEqual(["mandatory", "advisory", "disabled"].map(judged), ["fail", "warn", "pass"]);
+});
