@@ -1,0 +1,101 @@
+/**
+ * What the pipeline's jobs share: the variables GitLab gives them, and the verdicts of preflight and policy.
+ */
+import { join } from "node:path";
+import { run } from "./engine.ts";
+import { GitLab } from "./gitlab.ts";
+import type { Verdict } from "./note.ts";
+
+const root = join(import.meta.dirname, "..");
+
+/** Exit codes of every job, told in docs/pipeline.md. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, drift: 3, notApproved: 4 } as const;
+
+/**
+ * The value of a variable that GitLab or the project's settings must give.
+ *
+ * @throws Error naming every variable that is missing, at once.
+ */
+export function requireVariables<const Names extends readonly string[]>(
+  names: Names,
+  environment: NodeJS.ProcessEnv = process.env,
+): Record<Names[number], string> {
+  const missing = names.filter((name) => (environment[name] ?? "") === "");
+  if (missing.length > 0) {
+    throw new Error(
+      `not set: ${missing.join(", ")} (CI_… are GitLab's own; CAPI_MGMT_GITLAB_TOKEN is a project access token with scope api, see docs/pipeline.md)`,
+    );
+  }
+  return Object.fromEntries(names.map((name) => [name, environment[name] ?? ""])) as Record<
+    Names[number],
+    string
+  >;
+}
+
+/** GitLab as the job's variables name it. */
+export function gitlabOfJob(environment: NodeJS.ProcessEnv = process.env): GitLab {
+  const names = ["CI_API_V4_URL", "CI_PROJECT_ID", "CAPI_MGMT_GITLAB_TOKEN"] as const;
+  const variables = requireVariables(names, environment);
+  return new GitLab({
+    apiUrl: variables.CI_API_V4_URL,
+    project: variables.CI_PROJECT_ID,
+    token: variables.CAPI_MGMT_GITLAB_TOKEN,
+  });
+}
+
+/** The one argument of a job: the site, which must be a stack's name. */
+export function siteArgument(): string {
+  const [site, ...rest] = process.argv.slice(2);
+  if (site === undefined || rest.length > 0 || !/^[A-Za-z0-9_.-]+$/.test(site)) {
+    console.error(`usage: node ${process.argv[1] ?? "ci/JOB.ts"} SITE`);
+    process.exit(EXIT.usage);
+  }
+  return site;
+}
+
+/** Runs preflight for a site; a run that gives no verdict is a failure, never a pass. */
+export async function preflightVerdict(site: string): Promise<Verdict> {
+  const result = await run(process.execPath, [
+    "--no-warnings",
+    join(root, "bin/preflight.ts"),
+    site,
+    "--json",
+  ]);
+  return readVerdict(result.stdout, "preflight", (check) =>
+    check["verdict"] === "pass"
+      ? undefined
+      : `${text(check["id"])}: want ${text(check["want"])}, have ${text(check["have"])}. ${text(check["hint"])}`,
+  );
+}
+
+/** Judges the site's offline plan by the policy rules. */
+export async function policyVerdict(site: string): Promise<Verdict> {
+  const result = await run(process.execPath, ["--no-warnings", join(root, "bin/policy.ts"), site, "--json"]);
+  return readVerdict(
+    result.stdout,
+    "policy",
+    (finding) =>
+      `${text(finding["severity"])} ${text(finding["rule"])}: ${text(finding["subject"])}: ${text(finding["message"])}`,
+  );
+}
+
+/** Reads `{verdict, checks | findings}`; exported for tests. */
+export function readVerdict(
+  json: string,
+  what: string,
+  line: (item: Record<string, unknown>) => string | undefined,
+): Verdict {
+  try {
+    const report = JSON.parse(json) as { verdict?: unknown; checks?: unknown; findings?: unknown };
+    const items = (report.checks ?? report.findings ?? []) as Record<string, unknown>[];
+    const { verdict } = report;
+    if (verdict !== "pass" && verdict !== "warn" && verdict !== "fail") throw new Error("no verdict");
+    return { verdict, findings: items.map(line).filter((item) => item !== undefined) };
+  } catch {
+    return { verdict: "fail", findings: [`${what} gave no verdict: see the job's log`] };
+  }
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value ?? "");
+}
