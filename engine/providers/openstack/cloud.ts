@@ -7,7 +7,7 @@ import { Agent, request as send } from "undici";
 import type { Credentials } from "./credentials.ts";
 import { CloudError, ConnectionError, wordsOf } from "./errors.ts";
 
-export type Service = "compute" | "network" | "image" | "volume" | "identity";
+export type Service = "compute" | "network" | "image" | "volume" | "identity" | "load-balancer";
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
 /** A JSON object from the cloud. */
 export type Json = Record<string, unknown>;
@@ -38,6 +38,7 @@ const TYPES: Readonly<Record<Service, readonly string[]>> = {
   network: ["network"],
   image: ["image"],
   volume: ["volumev3", "block-storage", "block-store", "volume"],
+  "load-balancer": ["load-balancer"],
 };
 const NAMES: Readonly<Record<Service, string>> = {
   identity: "Keystone",
@@ -45,6 +46,7 @@ const NAMES: Readonly<Record<Service, string>> = {
   network: "Neutron",
   image: "Glance",
   volume: "Cinder",
+  "load-balancer": "Octavia",
 };
 /** A request is tried this often when the service is away or overloaded: with the pauses below about half a minute. */
 const ATTEMPTS = 7;
@@ -61,6 +63,18 @@ interface Token {
   expires: number;
   endpoints: Map<string, string>;
   regions: string[];
+  scope: Scope;
+}
+
+/** What Keystone says a token is good for. */
+export interface Scope {
+  readonly projectId: string | undefined;
+  readonly projectName: string | undefined;
+  readonly roles: readonly string[];
+  /** How the token was got: `application_credential`, `password`, … */
+  readonly methods: readonly string[];
+  /** Keystone's clock when it answered, in milliseconds since 1970, or undefined without a Date header. */
+  readonly keystoneTime: number | undefined;
 }
 
 export class Cloud {
@@ -98,6 +112,11 @@ export class Cloud {
 
   async projectId(): Promise<string | undefined> {
     return (await this.auth()).projectId;
+  }
+
+  /** Project and roles of the credentials. */
+  async scope(): Promise<Scope> {
+    return (await this.auth()).scope;
   }
 
   /** Remembers the answer of a look-up whose result does not change during a run (a flavor's name). */
@@ -324,6 +343,13 @@ export class Cloud {
       expires: Date.parse(String(token["expires_at"])) || Date.now() + 3_600_000,
       endpoints,
       regions: [...regions].sort(),
+      scope: {
+        projectId: project ? String(project["id"]) : undefined,
+        projectName: project ? String(project["name"]) : undefined,
+        roles: ((token["roles"] ?? []) as Json[]).map((role) => String(role["name"])),
+        methods: ((token["methods"] ?? []) as string[]).map(String),
+        keystoneTime: Date.parse(header(answer.headers, "date") ?? "") || undefined,
+      },
     };
   }
 
@@ -342,6 +368,7 @@ export class Cloud {
     const base = found.replace(/\/+$/, "");
     if (service === "network") return /\/v2\.0$/.test(base) ? base : `${base}/v2.0`;
     if (service === "image") return /\/v2$/.test(base) ? base : `${base}/v2`;
+    if (service === "load-balancer") return /\/v2(\.0)?$/.test(base) ? base : `${base}/v2`;
     if (service === "volume") return /\/v3(\/|$)/.test(base) ? base : `${base}/v3`;
     return base;
   }
