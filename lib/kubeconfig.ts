@@ -78,3 +78,14 @@ export function kubeconfigExpiry(kubeconfig: string): string | undefined {
   if (data === undefined) return undefined;
   return new Date(new X509Certificate(Buffer.from(data, "base64")).validTo).toISOString();
 }
+
+/**
+ * How long a copy of a kubeconfig is used before it is read anew. Cluster API and k3s issue certificates for a year
+ * and replace them before half of it, or a quarter, is left (CAPI #3113); within this time a copy never ends.
+ */
+const PERIOD_DAYS = 60;
+
+/** A number that changes each time copies of kubeconfigs have to be read anew. */
+export function readKubeconfigOn(now: Date): number {
+  return Math.floor(now.valueOf() / (PERIOD_DAYS * 24 * 60 * 60 * 1000));
+}

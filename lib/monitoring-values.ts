@@ -6,9 +6,6 @@ import type { MonitoringConfig } from "../config/schema.ts";
 import { alertRules, kubeStateMetricsValues } from "./alert-rules.ts";
 import { alertmanagerConfig, SLACK_SECRET, slackUrls } from "./slack.ts";
 
-/** Rules of the chart that fire for good here: these components listen on the machine's loopback only. */
-const NEVER_REACHABLE = ["KubeSchedulerDown", "KubeProxyDown", "KubeControllerManagerDown"];
-
 function claim(storage: { readonly size: string; readonly storageClass?: string }) {
   return {
     volumeClaimTemplate: {
@@ -38,10 +35,9 @@ function podMonitor(name: string, namespace: string, labels: Record<string, stri
 
 /** The values for a validated configuration. They hold no secret: the webhooks are read from a mounted secret. */
 export function monitoringValues(config: MonitoringConfig): object {
-  const disabled = [...new Set([...NEVER_REACHABLE, ...config.rules.disabled])].toSorted();
   const slack = slackUrls(config.slack);
   return {
-    defaultRules: { disabled: Object.fromEntries(disabled.map((name) => [name, true])) },
+    defaultRules: { disabled: Object.fromEntries(config.rules.disabled.map((name) => [name, true])) },
     ...(config.rules.enabled
       ? {
           additionalPrometheusRulesMap: alertRules(config.rules.certificateExpiryDays),

@@ -29,7 +29,8 @@ export function assignment(name: string, value: Variable): string {
 export function script(files: readonly string[], variables: Record<string, Variable | undefined>): string {
   const assignments = Object.entries(variables).map(([name, value]) => assignment(name, value ?? ""));
   const bodies = ["common", ...files].map((file) =>
-    readFileSync(new URL(`scripts/${file}.sh`, import.meta.url), "utf8").replace(/^#!.*\n/, ""),
+    // Comments are for readers here; in the state, which holds every script twice, they would be a third of it.
+    readFileSync(new URL(`scripts/${file}.sh`, import.meta.url), "utf8").replaceAll(/^[ \t]*#.*\n/gm, ""),
   );
   // Braces: bash reads all of it before it runs the first line, so that no command of it can eat the rest of the
   // script, which is on the same standard input.

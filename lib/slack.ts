@@ -63,9 +63,7 @@ export function alertmanagerConfig(slack: SlackConfig): object {
     const ownKey = severity === "info" || own[severity] === undefined ? undefined : KEYS[severity];
     return { severity, key: ownKey ?? (slack.webhookUrl === undefined ? undefined : KEYS.any) };
   });
-  const sent = targets.filter(
-    (target): target is { severity: typeof target.severity; key: string } => target.key !== undefined,
-  );
+  const sent = targets.flatMap(({ severity, key }) => (key === undefined ? [] : [{ severity, key }]));
   return {
     route: {
       receiver: "nowhere",

@@ -1,0 +1,57 @@
+/**
+ * Helm releases, all made in one way. Upstream analogue: the kubernetes.core.helm tasks of azimuth-ops.
+ */
+import * as k8s from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+import { durationSeconds } from "../config/units.ts";
+import { mirrored } from "../lib/mirror.ts";
+
+export interface ChartArgs {
+  /** Name of the chart, and of the release unless `release` is given. */
+  readonly chart: string;
+  readonly version: string;
+  /** Upstream address of the chart's repository. */
+  readonly repository: string;
+  /** Base URL of a mirror. Default: upstream. */
+  readonly mirrorUrl?: string | undefined;
+  /** Name of the release. Default: the chart's. */
+  readonly release?: string;
+  readonly namespace: string;
+  readonly values: pulumi.Inputs;
+  /** How long the release may take, as a duration. */
+  readonly timeout: string;
+  /**
+   * False for a chart whose objects become ready by something that waits elsewhere; a failed change is then kept as
+   * it is instead of being rolled back. Default: true.
+   */
+  readonly atomic?: boolean;
+}
+
+/**
+ * A release. Its name is always given: after a failed first install Helm leaves CRDs that carry the release's name,
+ * and a generated name would differ the next time and could not adopt them.
+ */
+export function chart(
+  name: string,
+  args: ChartArgs,
+  opts: pulumi.CustomResourceOptions,
+): k8s.helm.v3.Release {
+  const atomic = args.atomic ?? true;
+  return new k8s.helm.v3.Release(
+    name,
+    {
+      name: args.release ?? args.chart,
+      chart: args.chart,
+      version: args.version,
+      repositoryOpts: { repo: mirrored(args.repository, args.mirrorUrl) },
+      namespace: args.namespace,
+      createNamespace: true,
+      values: args.values,
+      timeout: durationSeconds(args.timeout) ?? 0,
+      atomic,
+      skipAwait: !atomic,
+      maxHistory: 5,
+    },
+    opts,
+  );
+}

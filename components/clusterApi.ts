@@ -1,0 +1,117 @@
+/**
+ * Cluster API and what it needs, on one Kubernetes cluster. Used twice: on k3s, which makes the HA cluster
+ * ("bootstrap"), and on the HA cluster, which makes Magnum's ("management"). Upstream analogue: azimuth-ops roles
+ * certmanager and clusterapi.
+ *
+ * The controllers' manifests are applied by a Command on the seed and not as resources: 71 of them a cluster made
+ * every preview 23 s longer and the state 2 MB larger (docs/decisions).
+ */
+import * as pulumi from "@pulumi/pulumi";
+import type { ClusterApiConfig, Config } from "../config/schema.ts";
+import { clusterApiScript } from "../lib/kustomization.ts";
+import { chart } from "./chart.ts";
+import { type Connection, seedScript } from "./connection.ts";
+
+export interface ClusterApiArgs {
+  readonly connection: pulumi.Input<Connection>;
+  /** The seed: another one applies the manifests again. */
+  readonly serverId: pulumi.Input<string>;
+  /** Which of the site's clusters. */
+  readonly instance: "bootstrap" | "management";
+  /** Kubeconfig of the cluster. Default: k3s on the seed itself. Secret. */
+  readonly kubeconfig?: pulumi.Input<string>;
+  /** Install the janitor, which deletes what clusters left behind in OpenStack. */
+  readonly janitor: boolean;
+  /** Section `clusterApi` of the configuration. */
+  readonly clusterApi: ClusterApiConfig;
+  /** Section `mirror` of the configuration. */
+  readonly mirror: Config["mirror"];
+}
+
+/** The controllers, ready. Whoever makes objects of theirs names this in dependsOn. */
+export class ClusterApi extends pulumi.ComponentResource {
+  /** Names of the stages that are ready, in order. */
+  readonly stages: pulumi.Output<string>;
+
+  constructor(name: string, args: ClusterApiArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("capi-mgmt:index:ClusterApi", name, {}, opts);
+    const { clusterApi } = args;
+    const mirrorUrl = args.mirror.url;
+    const certManager = chart(
+      `${name}-cert-manager`,
+      {
+        chart: "cert-manager",
+        ...clusterApi.certManager,
+        mirrorUrl,
+        namespace: "cert-manager",
+        // Kept on uninstall: with the CRDs would go every certificate, and with those every webhook.
+        values: { crds: { enabled: true, keep: true } },
+        timeout: clusterApi.timeouts.certManager,
+      },
+      { parent: this },
+    );
+    const controllers = seedScript(
+      `${name}-controllers`,
+      {
+        connection: args.connection,
+        script: this.script(args),
+        triggers: [args.serverId],
+        hasDelete: true,
+      },
+      // The manifests hold certificates and issuers.
+      { parent: this, dependsOn: [certManager] },
+    );
+    // Both watch kinds that the controllers bring.
+    const after = { parent: this, dependsOn: [controllers] };
+    chart(
+      `${name}-addon-provider`,
+      {
+        chart: "cluster-api-addon-provider",
+        ...clusterApi.addonProvider,
+        mirrorUrl,
+        namespace: "capi-addon-system",
+        values: args.mirror.caCert === undefined ? {} : { trustBundle: args.mirror.caCert },
+        timeout: clusterApi.timeouts.charts,
+      },
+      after,
+    );
+    if (args.janitor) {
+      const { version, repository, defaultVolumesPolicy, retrySeconds } = clusterApi.janitor;
+      chart(
+        `${name}-janitor`,
+        {
+          chart: "cluster-api-janitor-openstack",
+          version,
+          repository,
+          mirrorUrl,
+          namespace: "capi-janitor-system",
+          values: { defaultVolumesPolicy, retryDefaultDelay: retrySeconds },
+          timeout: clusterApi.timeouts.charts,
+        },
+        after,
+      );
+    }
+    this.stages = controllers.stdout;
+    this.registerOutputs({ stages: this.stages });
+  }
+
+  private script(args: ClusterApiArgs): pulumi.Output<string> {
+    const { clusterApi, instance, mirror } = args;
+    const build = (kubeconfig?: string) =>
+      clusterApiScript({
+        instance,
+        ...(kubeconfig === undefined ? {} : { kubeconfig }),
+        orc: clusterApi.orc,
+        core: clusterApi.core,
+        kubeadmBootstrap: clusterApi.kubeadmBootstrap,
+        kubeadmControlPlane: clusterApi.kubeadmControlPlane,
+        openstack: clusterApi.openstack,
+        deploymentsTimeout: clusterApi.timeouts.deployments,
+        mirrorUrl: mirror.url,
+        mirrorCaCert: mirror.caCert,
+      });
+    return args.kubeconfig === undefined
+      ? pulumi.output(build())
+      : pulumi.secret(args.kubeconfig).apply(build);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * The HA management cluster, made by Cluster API on k3s. Upstream analogue: azimuth-ops role capi_cluster.
+ */
+import * as k8s from "@pulumi/kubernetes";
+import * as openstack from "@pulumi/openstack";
+import * as pulumi from "@pulumi/pulumi";
+import type { Credentials } from "../config/credentials.ts";
+import type { ClusterConfig, Config, ProtectConfig } from "../config/schema.ts";
+import { openstackClusterValues } from "../lib/chart-values.ts";
+import { clusterKubeconfigScript, clusterReadyScript } from "../lib/cluster-scripts.ts";
+import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
+import { kubeconfigServer } from "../lib/kubeconfig.ts";
+import { chart } from "./chart.ts";
+import { type Connection, seedScript } from "./connection.ts";
+import { MachineImage } from "./machineImage.ts";
+import { externalNetworkName } from "./seedAddress.ts";
+import { type NetworkOutputs, SeedNetwork } from "./seedNetwork.ts";
+
+/** Namespace of the cluster's objects on k3s, as azimuth-ops has it, so that its runbooks fit. */
+const NAMESPACE = "default";
+
+export interface HaClusterArgs {
+  /** Name of the cluster and of its objects in OpenStack. */
+  readonly clusterName: string;
+  /** Section `cluster` of the configuration. */
+  readonly cluster: ClusterConfig;
+  /** Section `mirror` of the configuration. */
+  readonly mirror: Config["mirror"];
+  /** What the cluster's controllers reach OpenStack with. Holds a secret. */
+  readonly credentials: Credentials;
+  /** Project of the credentials, for those that do not name it. */
+  readonly projectId: pulumi.Input<string>;
+  /** Name of the Nova key pair for the machines. */
+  readonly keyPair: pulumi.Input<string>;
+  /** Id of the external network, unless the cluster's section names another. */
+  readonly externalNetworkId: string;
+  /** Network of the seed, for `network.useSeedNetwork`. */
+  readonly seedNetwork: NetworkOutputs;
+  /** Address by which the API sees the seed; it is let in. Default: unknown to us. */
+  readonly seedEgressAddress?: pulumi.Output<string> | undefined;
+  readonly connection: pulumi.Input<Connection>;
+  /** The seed: another one waits and reads again. */
+  readonly serverId: pulumi.Input<string>;
+  /** Section `protect` of the configuration. */
+  readonly protect: ProtectConfig;
+  /** A change reads the kubeconfig anew: its certificate ends after a year. */
+  readonly readKubeconfigOn: number;
+}
+
+/** A cluster of which every condition is as it should be. */
+export class HaCluster extends pulumi.ComponentResource {
+  /** Admin kubeconfig as Cluster API keeps it. Secret. */
+  readonly kubeconfig: pulumi.Output<string>;
+  /** Address of the API, without port. */
+  readonly apiServerAddress: pulumi.Output<string>;
+
+  constructor(name: string, args: HaClusterArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("capi-mgmt:index:HaCluster", name, {}, opts);
+    const { cluster, clusterName } = args;
+    const protectedChild = { parent: this, protect: args.protect.cluster };
+    const credentials = new k8s.core.v1.Secret(
+      `${name}-credentials`,
+      {
+        metadata: { name: `${clusterName}-cloud-credentials`, namespace: NAMESPACE },
+        stringData: pulumi.secret(
+          pulumi.output(args.projectId).apply((projectId) =>
+            cloudCredentialsSecret({
+              ...args.credentials,
+              projectId: args.credentials.projectId ?? projectId,
+            }),
+          ),
+        ),
+      },
+      protectedChild,
+    );
+    const image = new MachineImage(
+      `${name}-image`,
+      {
+        image: cluster.image,
+        imageName: `${clusterName}-${cluster.kubernetesVersion}`,
+        properties: { kube_version: cluster.kubernetesVersion, os_distro: "ubuntu" },
+      },
+      { parent: this },
+    );
+    const externalNetworkId = cluster.network.externalNetworkId ?? args.externalNetworkId;
+    const floatingIp = this.floatingIp(name, args, externalNetworkId);
+    const network = this.network(name, args, externalNetworkId);
+    const values = openstackClusterValues<pulumi.Input<string>>(cluster, {
+      credentialsSecret: credentials.metadata.name,
+      imageId: image.imageId,
+      keyPair: args.keyPair,
+      externalNetworkId,
+      ...network,
+      ...(floatingIp === undefined ? {} : { floatingIp }),
+      ...(args.seedEgressAddress === undefined
+        ? {}
+        : { seedCidr: pulumi.interpolate`${args.seedEgressAddress}/32` }),
+    });
+    const release = chart(
+      `${name}-release`,
+      {
+        chart: "openstack-cluster",
+        ...cluster.chart,
+        mirrorUrl: args.mirror.url,
+        release: clusterName,
+        namespace: NAMESPACE,
+        values: { ...values },
+        timeout: cluster.timeouts.ready,
+        // Not atomic: the chart's autoscaler is ready only once the cluster is, and an upgrade that takes long must
+        // not be rolled back, nor a first install be uninstalled, machines and all. The wait below judges.
+        atomic: false,
+      },
+      // Its kinds and their webhooks come from Cluster API on k3s.
+      { ...protectedChild, ...(opts.dependsOn === undefined ? {} : { dependsOn: opts.dependsOn }) },
+    );
+    this.kubeconfig = this.awaitReady(name, args, values, release);
+    this.apiServerAddress = pulumi.unsecret(
+      floatingIp === undefined
+        ? this.kubeconfig.apply((text) => new URL(kubeconfigServer(text)).hostname)
+        : pulumi.output(floatingIp),
+    );
+    this.registerOutputs({ kubeconfig: this.kubeconfig, apiServerAddress: this.apiServerAddress });
+  }
+
+  /** An address of ours: given to the chart it stays the API's for good, and CAPO leaves it when the cluster goes. */
+  private floatingIp(
+    name: string,
+    args: HaClusterArgs,
+    externalNetworkId: string,
+  ): pulumi.Input<string> | undefined {
+    const { floatingIp, floatingIpAddress } = args.cluster.apiServer;
+    if (!floatingIp) return undefined;
+    if (floatingIpAddress !== undefined) return floatingIpAddress;
+    return new openstack.networking.FloatingIp(
+      `${name}-floating-ip`,
+      { pool: externalNetworkName(externalNetworkId, this), description: `${args.clusterName} API` },
+      { parent: this, protect: args.protect.network },
+    ).address;
+  }
+
+  /** Where the machines go; nothing lets CAPO make a network. */
+  private network(name: string, args: HaClusterArgs, externalNetworkId: string) {
+    const { network } = args.cluster;
+    if (network.useSeedNetwork) {
+      const { networkId, subnetId } = args.seedNetwork;
+      return { networkId, ...(subnetId === undefined ? {} : { subnetId }) };
+    }
+    if (network.networkId === undefined && network.mtu === undefined) return {};
+    // The chart cannot say an MTU: with one the network is ours.
+    const own = new SeedNetwork(
+      `${name}-network`,
+      {
+        objectName: args.clusterName,
+        externalNetworkId,
+        networkId: network.networkId,
+        subnetId: network.subnetId,
+        cidr: network.nodeCidr,
+        dnsNameservers: network.dnsNameservers,
+        mtu: network.mtu,
+        protect: args.protect.cluster,
+      },
+      { parent: this },
+    );
+    const { networkId, subnetId } = own.outputs;
+    return { networkId, ...(subnetId === undefined ? {} : { subnetId }) };
+  }
+
+  /** Waits on the seed, then reads the kubeconfig. On destroy the Cluster is gone before anything under it goes. */
+  private awaitReady(
+    name: string,
+    args: HaClusterArgs,
+    values: object,
+    release: k8s.helm.v3.Release,
+  ): pulumi.Output<string> {
+    const { cluster, clusterName } = args;
+    const target = { cluster: clusterName, namespace: NAMESPACE };
+    const ready = seedScript(
+      `${name}-ready`,
+      {
+        connection: args.connection,
+        script: clusterReadyScript({
+          ...target,
+          readyTimeout: cluster.timeouts.ready,
+          deleteTimeout: cluster.timeouts.delete,
+        }),
+        // Whatever changes the release makes it wait again.
+        triggers: [args.serverId, cluster.chart.version, pulumi.jsonStringify(values)],
+        hasDelete: true,
+      },
+      // What it waits for is what the release makes.
+      { parent: this, protect: args.protect.cluster, dependsOn: [release] },
+    );
+    const kubeconfig = seedScript(
+      `${name}-kubeconfig`,
+      {
+        connection: args.connection,
+        script: clusterKubeconfigScript(target),
+        triggers: [args.serverId, ready.stdout, args.readKubeconfigOn],
+        secretOutput: true,
+      },
+      { parent: this },
+    );
+    return pulumi.secret(kubeconfig.stdout);
+  }
+}

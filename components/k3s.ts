@@ -1,0 +1,97 @@
+/**
+ * k3s on the seed, with its data on the data volume, and the tools beside it. Upstream analogue: azimuth-ops roles
+ * k3s, sysctl_inotify and helm.
+ */
+import * as pulumi from "@pulumi/pulumi";
+import type { Config, K3sConfig, ToolsConfig } from "../config/schema.ts";
+import { K3S_API_PORT, k3sScript, toolsScript } from "../lib/k3s.ts";
+import { k3sKubeconfigScript } from "../lib/seed-scripts.ts";
+import { type Connection, seedScript } from "./connection.ts";
+
+export interface K3sArgs {
+  readonly connection: pulumi.Input<Connection>;
+  /** The server: another one is set up anew and finds the data on the volume. */
+  readonly serverId: pulumi.Input<string>;
+  /** Name of the server, which is in the API's certificate. */
+  readonly serverName: string;
+  /** User on the server whose kubectl is set up. */
+  readonly user: string;
+  /** Id of the attached data volume. */
+  readonly dataVolumeId: pulumi.Input<string>;
+  /** Size of the data volume; the file system follows. */
+  readonly dataVolumeGb: number;
+  /** Address by which the API is reached from outside. */
+  readonly address: pulumi.Input<string>;
+  /** Address of the server in its own network, which is in the API's certificate. */
+  readonly fixedAddress: pulumi.Input<string>;
+  /** Section `k3s` of the configuration. */
+  readonly k3s: K3sConfig;
+  /** Section `tools` of the configuration. */
+  readonly tools: ToolsConfig;
+  /** Section `mirror` of the configuration. */
+  readonly mirror: Config["mirror"];
+  /** A change reads the kubeconfig anew: its certificate ends after a year. */
+  readonly readKubeconfigOn: number;
+}
+
+/** A running k3s. */
+export class K3s extends pulumi.ComponentResource {
+  /** Kubeconfig with the address given. Secret. */
+  readonly kubeconfig: pulumi.Output<string>;
+
+  constructor(name: string, args: K3sArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("capi-mgmt:index:K3s", name, {}, opts);
+    const { connection } = args;
+    const mirror = { mirrorUrl: args.mirror.url, mirrorCaCert: args.mirror.caCert };
+    const install = seedScript(
+      `${name}-install`,
+      {
+        connection,
+        script: pulumi
+          .all([args.dataVolumeId, args.address, args.fixedAddress])
+          .apply(([volumeId, address, fixedAddress]) =>
+            k3sScript({
+              version: args.k3s.version,
+              sha256: args.k3s.sha256,
+              tlsSans: [address, fixedAddress, args.serverName, ...args.k3s.tlsSans],
+              secretsEncryption: args.k3s.secretsEncryption,
+              extraArgs: args.k3s.extraArgs,
+              sysctls: args.k3s.sysctls,
+              registryMirrors: args.k3s.registryMirrors,
+              readyTimeout: args.k3s.timeouts.ready,
+              volumeId,
+              volumeGb: args.dataVolumeGb,
+              ...mirror,
+            }),
+          ),
+        triggers: [args.serverId],
+        hasDelete: true,
+      },
+      { parent: this },
+    );
+    const tools = seedScript(
+      `${name}-tools`,
+      { connection, script: toolsScript({ ...args.tools, ...mirror }), triggers: [args.serverId] },
+      { parent: this },
+    );
+    const kubeconfig = seedScript(
+      `${name}-kubeconfig`,
+      {
+        connection,
+        script: pulumi.output(args.address).apply((address) =>
+          k3sKubeconfigScript({
+            user: args.user,
+            clusterName: args.serverName,
+            server: `https://${address}:${K3S_API_PORT}`,
+          }),
+        ),
+        triggers: [args.serverId, args.readKubeconfigOn],
+        secretOutput: true,
+      },
+      // The file that it prints is k3s's. And whoever has this kubeconfig may count on kubectl being on the seed.
+      { parent: this, dependsOn: [install, tools] },
+    );
+    this.kubeconfig = pulumi.secret(kubeconfig.stdout);
+    this.registerOutputs({ kubeconfig: this.kubeconfig });
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What Magnum reaches the HA cluster with. Upstream analogue: the service account tasks of azimuth-ops role
+ * capi_cluster.
+ */
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { MagnumConfig } from "../config/schema.ts";
+import { kubeconfigExpiry, kubeconfigServer, tokenKubeconfig } from "../lib/kubeconfig.ts";
+
+/** Namespace, service account and role binding, by the name that azimuth-ops gives them. */
+const ACCOUNT = "capi-mgmt";
+
+export interface MagnumAccessArgs {
+  /** Name in the kubeconfig. */
+  readonly clusterName: string;
+  /** Admin kubeconfig of the cluster. Secret. */
+  readonly adminKubeconfig: pulumi.Input<string>;
+  /** Section `magnum` of the configuration. */
+  readonly magnum: MagnumConfig;
+}
+
+/** A kubeconfig with everything inline. */
+export class MagnumAccess extends pulumi.ComponentResource {
+  /**
+   * `magnumKubeconfig`, secret; and with a certificate `magnumKubeconfigExpiry`, when it ends (ISO 8601). A token
+   * ends only when it is revoked.
+   */
+  readonly stackOutputs: Readonly<Record<string, pulumi.Output<string | undefined>>>;
+
+  constructor(name: string, args: MagnumAccessArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("capi-mgmt:index:MagnumAccess", name, {}, opts);
+    const { kind, rotation } = args.magnum.kubeconfig;
+    const admin = pulumi.secret(args.adminKubeconfig);
+    if (kind === "certificate") {
+      this.stackOutputs = {
+        magnumKubeconfig: admin,
+        magnumKubeconfigExpiry: pulumi.unsecret(admin.apply(kubeconfigExpiry)),
+      };
+    } else {
+      const data = this.token(name, rotation);
+      const kubeconfig = pulumi.secret(
+        pulumi.all([admin, data]).apply(([kubeconfig, token]) =>
+          tokenKubeconfig({
+            name: args.clusterName,
+            server: kubeconfigServer(kubeconfig),
+            caCert: decoded(token, "ca.crt"),
+            token: decoded(token, "token"),
+          }),
+        ),
+      );
+      this.stackOutputs = { magnumKubeconfig: kubeconfig };
+    }
+    this.registerOutputs({ ...this.stackOutputs });
+  }
+
+  /**
+   * The token's secret. Its name holds the rotation: a change makes the new one, which must fill before anything
+   * else happens, and only then deletes the old one, which revokes it.
+   */
+  private token(name: string, rotation: number): pulumi.Output<Record<string, string>> {
+    const child = { parent: this };
+    const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, { metadata: { name: ACCOUNT } }, child);
+    const account = new k8s.core.v1.ServiceAccount(
+      `${name}-account`,
+      { metadata: { name: ACCOUNT, namespace: namespace.metadata.name } },
+      child,
+    );
+    // Nothing less would do: the driver installs the chart openstack-cluster, which makes roles and bindings, and
+    // who may make those can give itself everything.
+    const binding = new k8s.rbac.v1.ClusterRoleBinding(
+      `${name}-binding`,
+      {
+        metadata: { name: ACCOUNT },
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+        subjects: [
+          { kind: "ServiceAccount", name: account.metadata.name, namespace: account.metadata.namespace },
+        ],
+      },
+      child,
+    );
+    const token = new k8s.core.v1.Secret(
+      `${name}-token`,
+      {
+        metadata: {
+          name: `${ACCOUNT}-service-account-${rotation}`,
+          namespace: namespace.metadata.name,
+          annotations: {
+            "kubernetes.io/service-account.name": account.metadata.name,
+            "pulumi.com/waitFor": "jsonpath={.data.token}",
+          },
+        },
+        type: "kubernetes.io/service-account-token",
+      },
+      // A token that is handed out must be allowed to do something.
+      { parent: this, dependsOn: [binding], additionalSecretOutputs: ["data"] },
+    );
+    return token.data;
+  }
+}
+
+function decoded(data: Record<string, string>, key: string): string {
+  const value = data[key];
+  if (value === undefined) throw new Error(`the token's secret has no ${key}`);
+  return Buffer.from(value, "base64").toString("utf8");
+}

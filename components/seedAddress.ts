@@ -1,0 +1,102 @@
+/**
+ * The seed's ports and the address by which it is reached: a floating IP (new or held), a second port on a
+ * provisioning network, or its own address. Upstream analogue: azimuth-ops role infra.
+ */
+import * as openstack from "@pulumi/openstack";
+import * as pulumi from "@pulumi/pulumi";
+import type { SeedConfig } from "../config/schema.ts";
+
+export interface SeedAddressArgs {
+  /** Prefix of the ports' names in OpenStack. */
+  readonly objectName: string;
+  /** Section `seed.access` of the configuration. */
+  readonly access: SeedConfig["access"];
+  /** Id of the network that floating IPs come from. */
+  readonly externalNetworkId: string;
+  readonly networkId: pulumi.Input<string>;
+  /** Subnet of the first port's address. Default: any. */
+  readonly subnetId?: pulumi.Input<string>;
+  readonly securityGroupId: pulumi.Input<string>;
+  /** Refuse to delete the floating IP. */
+  readonly protect: boolean;
+}
+
+/** Ports in the order in which the server gets them, and the address. */
+export class SeedAddress extends pulumi.ComponentResource {
+  readonly portIds: pulumi.Output<string>[];
+  /** Address by which the runner reaches the server. */
+  readonly address: pulumi.Output<string>;
+  /** Address of the first port. */
+  readonly fixedAddress: pulumi.Output<string>;
+
+  constructor(name: string, args: SeedAddressArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("capi-mgmt:index:SeedAddress", name, {}, opts);
+    const port = this.port(`${name}-port`, args.objectName, args, args.networkId, args.subnetId);
+    this.fixedAddress = firstAddress(port);
+    const { method, provisioningNetworkId } = args.access;
+    if (method === "provisioningNetwork" && provisioningNetworkId !== undefined) {
+      const second = this.port(
+        `${name}-provisioning-port`,
+        `${args.objectName}-provisioning`,
+        args,
+        provisioningNetworkId,
+      );
+      this.portIds = [port.id, second.id];
+      this.address = firstAddress(second);
+    } else {
+      this.portIds = [port.id];
+      this.address = method === "floatingIp" ? this.floating(name, args, port) : this.fixedAddress;
+    }
+    this.registerOutputs({ portIds: this.portIds, address: this.address, fixedAddress: this.fixedAddress });
+  }
+
+  private port(
+    name: string,
+    objectName: string,
+    args: SeedAddressArgs,
+    networkId: pulumi.Input<string>,
+    subnetId?: pulumi.Input<string>,
+  ): openstack.networking.Port {
+    return new openstack.networking.Port(
+      name,
+      {
+        name: objectName,
+        networkId,
+        adminStateUp: true,
+        securityGroupIds: [args.securityGroupId],
+        ...(subnetId === undefined ? {} : { fixedIps: [{ subnetId }] }),
+      },
+      { parent: this },
+    );
+  }
+
+  /** The address comes from the association: it leads nowhere before. */
+  private floating(
+    name: string,
+    args: SeedAddressArgs,
+    port: openstack.networking.Port,
+  ): pulumi.Output<string> {
+    const held = args.access.floatingIpAddress;
+    const floatingIp =
+      held ??
+      new openstack.networking.FloatingIp(
+        `${name}-floating-ip`,
+        { pool: externalNetworkName(args.externalNetworkId, this), description: args.objectName },
+        { parent: this, protect: args.protect },
+      ).address;
+    return new openstack.networking.FloatingIpAssociate(
+      `${name}-floating-ip-association`,
+      { floatingIp, portId: port.id },
+      { parent: this },
+    ).floatingIp;
+  }
+}
+
+function firstAddress(port: openstack.networking.Port): pulumi.Output<string> {
+  return port.allFixedIps.apply(([first]) => first ?? "");
+}
+
+/** Name of the external network: the provider takes floating IPs from a pool by name only. */
+export function externalNetworkName(id: string, parent: pulumi.Resource): pulumi.Output<string> {
+  return openstack.networking.getNetworkOutput({ networkId: id }, { parent }).apply(({ name }) => name ?? "");
+}

@@ -1,0 +1,103 @@
+/**
+ * The Cluster API management cluster that Magnum needs, from an empty OpenStack project to a kubeconfig. One stack is
+ * one site. Configuration, then providers and components, then outputs; what a component is made of is in its file.
+ */
+import * as pulumi from "@pulumi/pulumi";
+import { ClusterApi } from "./components/clusterApi.ts";
+import { HaCluster } from "./components/haCluster.ts";
+import { K3s } from "./components/k3s.ts";
+import { MagnumAccess } from "./components/magnumAccess.ts";
+import { Monitoring } from "./components/monitoring.ts";
+import { clusterProvider, openstackProvider } from "./components/providers.ts";
+import { Seed } from "./components/seed.ts";
+import { SeedAccess } from "./components/seedAccess.ts";
+import { SeedNetwork } from "./components/seedNetwork.ts";
+import { readKubeconfigOn } from "./lib/kubeconfig.ts";
+import { siteNames } from "./lib/names.ts";
+import { start } from "./lib/start.ts";
+import { deployedVersions } from "./lib/versions.ts";
+
+// Every problem of the stack at once, before the first resource.
+const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
+if ("report" in site) throw new pulumi.RunError(site.report);
+const { config, credentials } = site;
+const { mirror, protect, clusterApi } = config;
+const { user, network: seedNetwork } = config.seed;
+const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
+const period = { readKubeconfigOn: readKubeconfigOn(new Date()) };
+
+const openstack = openstackProvider("openstack", credentials);
+const onOpenstack = { providers: { openstack } };
+const networkArgs = { ...seedNetwork, objectName: seedName, protect: protect.network };
+const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
+const seedArgs = { objectName: seedName, seed: config.seed, ...network.outputs, protect };
+const seed = new Seed("seed", seedArgs, onOpenstack);
+const onSeed = { connection: seed.connection, serverId: seed.serverId };
+
+const k3s = new K3s("k3s", {
+  ...onSeed,
+  ...period,
+  serverName: seedName,
+  user,
+  dataVolumeId: seed.dataVolumeId,
+  dataVolumeGb: config.seed.dataVolume.sizeGb,
+  address: seed.address,
+  fixedAddress: seed.fixedAddress,
+  k3s: config.k3s,
+  tools: config.tools,
+  mirror,
+});
+const bootstrapCluster = clusterProvider("k3s", k3s.kubeconfig, seedName);
+const bootstrap = new ClusterApi(
+  "bootstrap",
+  { ...onSeed, instance: "bootstrap", janitor: false, clusterApi, mirror },
+  { providers: { kubernetes: bootstrapCluster } },
+);
+
+const haCluster = new HaCluster(
+  "cluster",
+  {
+    ...onSeed,
+    ...period,
+    clusterName,
+    cluster: config.cluster,
+    mirror,
+    credentials,
+    projectId: seed.projectId,
+    keyPair: seed.keyPair,
+    externalNetworkId: seedNetwork.externalNetworkId,
+    seedNetwork: network.outputs,
+    seedEgressAddress: seed.egressAddress,
+    protect,
+  },
+  { providers: { openstack, kubernetes: bootstrapCluster }, dependsOn: [bootstrap] },
+);
+const { kubeconfig } = haCluster;
+const managementCluster = clusterProvider("management", kubeconfig, clusterName);
+const onCluster = { providers: { kubernetes: managementCluster } };
+
+new ClusterApi(
+  "management",
+  { ...onSeed, instance: "management", kubeconfig, janitor: clusterApi.janitor.enabled, clusterApi, mirror },
+  onCluster,
+);
+if (config.monitoring.enabled)
+  new Monitoring("monitoring", { monitoring: config.monitoring, mirror }, onCluster);
+new SeedAccess("seed-access", { ...onSeed, user, fileName: kubeconfigFile, kubeconfig });
+const magnum = new MagnumAccess(
+  "magnum",
+  { clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum },
+  onCluster,
+);
+
+export default {
+  ...magnum.stackOutputs,
+  haKubeconfig: kubeconfig,
+  k3sKubeconfig: k3s.kubeconfig,
+  seedAddress: seed.address,
+  seedUser: user,
+  seedSshPrivateKey: seed.privateKey,
+  clusterName,
+  apiServerAddress: haCluster.apiServerAddress,
+  versions: deployedVersions(config),
+};
