@@ -76,19 +76,13 @@ const { kubeconfig } = haCluster;
 const managementCluster = clusterProvider("management", kubeconfig, clusterName);
 const onCluster = { providers: { kubernetes: managementCluster } };
 
-new ClusterApi(
-  "management",
-  { ...onSeed, instance: "management", kubeconfig, janitor: clusterApi.janitor.enabled, clusterApi, mirror },
-  onCluster,
-);
-if (config.monitoring.enabled)
-  new Monitoring("monitoring", { monitoring: config.monitoring, mirror }, onCluster);
+const onManagement = { ...onSeed, instance: "management" as const, kubeconfig };
+const { enabled: janitor } = clusterApi.janitor;
+new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror }, onCluster);
+if (config.monitoring.enabled) new Monitoring("monitoring", config, onCluster);
 new SeedAccess("seed-access", { ...onSeed, user, fileName: kubeconfigFile, kubeconfig });
-const magnum = new MagnumAccess(
-  "magnum",
-  { clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum },
-  onCluster,
-);
+const magnumArgs = { clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
+const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 
 export default {
   ...magnum.stackOutputs,
