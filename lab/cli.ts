@@ -1,0 +1,220 @@
+/**
+ * The lab's command line: `npm run lab [-- COMMAND]`. Parses, checks what the machine must have, calls the parts, prints results.
+ */
+import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { exportsFor, kubeconfigFile } from "./environment.ts";
+import { fault, faultUsage } from "./faults.ts";
+import type { Artifacts } from "./prepare/artifacts.ts";
+import { prepare } from "./prepare/index.ts";
+import { logFile } from "./processes.ts";
+import { Progress, formatSeconds } from "./progress.ts";
+import { writePrivate } from "./services/secrets.ts";
+import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
+import { paths } from "./site.ts";
+import { type EngineName, type StackCommand, type StackOptions, readOutput, runStack } from "./stack.ts";
+
+const usage = `usage: npm run lab [-- COMMAND]
+
+  (no command)                   prepare, start, deploy stack lab, print its outputs
+  prepare                        build or check everything in the cache
+  start | stop | reset           the site's services | data stays | everything goes, also leftovers of a killed run
+  status [--json]                one row a service
+  logs SERVICE [--follow]        a service's log
+  env                            shell exports: eval "$(npm run --silent lab -- env)"
+  preview|up|refresh|destroy [--stack NAME] [--engine pulumi|embedded] [--expect-no-changes] [--json]
+  output [NAME] [--stack NAME] [--show-secrets] [--json]
+${faultUsage}
+
+  --timing fast|real             with no command, start or up: speed of the cluster controllers
+Real sites use pulumi itself; the lab is for trying, tests and rehearsal. docs/lab.md tells more.`;
+
+/** A mistake in the arguments: usage, exit code 2. */
+class UsageError extends Error {}
+
+const stackCommands = new Set(["preview", "up", "refresh", "destroy", "output"]);
+
+async function main(argv: string[]): Promise<number> {
+  if (argv[0] === "fault") {
+    requireLab();
+    process.stdout.write(await usageIfWrong(() => fault(argv.slice(1))));
+    return 0;
+  }
+  const { values, positionals } = readArguments(argv);
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const [command, ...rest] = positionals;
+  if (rest.length > (command === "logs" || command === "output" ? 1 : 0)) {
+    throw new UsageError(`${command}: unexpected argument "${rest.at(-1)}"`);
+  }
+  if (values.engine !== undefined && values.engine !== "pulumi" && values.engine !== "embedded") {
+    throw new UsageError(`--engine: "${values.engine}" (legal: pulumi, embedded)`);
+  }
+  const options: StackOptions = {
+    stack: values.stack ?? "lab",
+    engine: values.engine as EngineName | undefined,
+    json: values.json ?? false,
+    expectNoChanges: values["expect-no-changes"] ?? false,
+    showSecrets: values["show-secrets"] ?? false,
+    ...(command === "output" && rest[0] !== undefined ? { output: rest[0] } : {}),
+  };
+  if (command !== undefined && !knownCommands.has(command))
+    throw new UsageError(`unknown command "${command}"`);
+  requireLab();
+  if (values.timing !== undefined) await usageIfWrong(() => fault(["timing", values.timing as string]));
+
+  const progress = new Progress();
+  switch (command) {
+    case undefined:
+      return everything(options, progress);
+    case "prepare":
+      await prepare(progress, true);
+      return report(progress);
+    case "start":
+      await startSite(await prepare(progress), progress);
+      return report(progress);
+    case "stop":
+      await stopSite(progress);
+      return report(progress);
+    case "reset":
+      await resetSite(progress);
+      return report(progress);
+    case "status":
+      return status(await prepare(progress), options.json);
+    case "logs":
+      return logs(rest[0], values.follow ?? false);
+    case "env":
+      process.stdout.write(exportsFor(await prepare(progress)));
+      return 0;
+    default: {
+      const artifacts = await prepare(progress);
+      return deploy(command as StackCommand, options, artifacts);
+    }
+  }
+}
+
+const knownCommands = new Set([
+  ...stackCommands,
+  "prepare",
+  "start",
+  "stop",
+  "reset",
+  "status",
+  "logs",
+  "env",
+]);
+
+function readArguments(argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        help: { type: "boolean", short: "h" },
+        stack: { type: "string" },
+        engine: { type: "string" },
+        timing: { type: "string" },
+        json: { type: "boolean" },
+        follow: { type: "boolean", short: "f" },
+        "expect-no-changes": { type: "boolean" },
+        "show-secrets": { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+async function usageIfWrong<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/** The lab needs Linux and root: namespaces, mounts, loop devices and packages cannot be had otherwise. */
+function requireLab(): void {
+  const problems = [
+    ...(process.platform === "linux" ? [] : [`Linux (this is ${process.platform})`]),
+    ...(process.getuid?.() === 0 ? [] : ["root, for network namespaces, mounts and packages"]),
+    ...(process.platform !== "linux" || existsSync("/usr/bin/apt-get") ? [] : ["Debian 12's apt-get"]),
+  ];
+  if (problems.length > 0) {
+    throw new Error(
+      `the lab needs ${problems.join(" and ")}. Without it, the whole plan can be seen offline: npm run plan -- lab`,
+    );
+  }
+}
+
+async function everything(options: StackOptions, progress: Progress): Promise<number> {
+  console.error("prepare");
+  const artifacts = await prepare(progress);
+  console.error("start");
+  await startSite(artifacts, progress);
+  console.error(`the site runs (${formatSeconds(progress.elapsed())}); deploying stack ${options.stack}`);
+  const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options, artifacts));
+  if (code === 0) await runStack("output", options, artifacts.helm);
+  return report(progress, code);
+}
+
+/** One engine command. After a deployment the Magnum kubeconfig is kept for `env`. */
+async function deploy(command: StackCommand, options: StackOptions, artifacts: Artifacts): Promise<number> {
+  const code = await runStack(command, options, artifacts.helm);
+  if (command === "up" && code === 0) await keepKubeconfig(options, artifacts);
+  return code;
+}
+
+/** Writes the stack's Magnum kubeconfig where `env` finds it; a stack without that output (a partial one) has none. */
+async function keepKubeconfig(options: StackOptions, artifacts: Artifacts): Promise<void> {
+  const kubeconfig = await readOutput("magnumKubeconfig", options, artifacts.helm);
+  if (kubeconfig) writePrivate(kubeconfigFile(options.stack), kubeconfig);
+}
+
+function report(progress: Progress, code = 0): number {
+  console.error(`\n${progress.table()}`);
+  return code;
+}
+
+async function status(artifacts: Artifacts, json: boolean): Promise<number> {
+  const rows = await siteStatus(artifacts);
+  if (json) console.log(JSON.stringify(rows, null, 2));
+  else {
+    for (const row of rows) {
+      console.log(
+        `${row.service.padEnd(18)} ${String(row.pid ?? "-").padStart(8)}  ${row.endpoint.padEnd(45)} ${row.state}`,
+      );
+    }
+  }
+  return rows.every((row) => row.state === "ok") ? 0 : 1;
+}
+
+async function logs(service: string | undefined, follow: boolean): Promise<number> {
+  const known = existsSync(paths.log)
+    ? readdirSync(paths.log).flatMap((name) => (name.endsWith(".log") ? [name.slice(0, -4)] : []))
+    : [];
+  if (service === undefined || !known.includes(service)) {
+    throw new UsageError(`logs: ${service ?? "name a service"} (there are: ${known.join(", ") || "none"})`);
+  }
+  const file = logFile(service);
+  let size = statSync(file).size;
+  process.stdout.write(readFileSync(file));
+  while (follow) {
+    await new Promise((done) => setTimeout(done, 300));
+    const now = statSync(file).size;
+    if (now > size)
+      createReadStream(file, { start: size, end: now - 1 }).pipe(process.stdout, { end: false });
+    size = now;
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  if (error instanceof UsageError) console.error(`\n${usage}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

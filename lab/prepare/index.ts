@@ -1,0 +1,78 @@
+/**
+ * `prepare`: everything a bare machine lacks, built side by side, each part once.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Progress } from "../progress.ts";
+import { cacheDir, paths, projectDir } from "../site.ts";
+import type { Artifacts } from "./artifacts.ts";
+import { type Part, ensurePart } from "./cache.ts";
+import { ensurePackages } from "./packages.ts";
+import { databasePart, goParts, pythonPart, seedBasePart } from "./parts.ts";
+
+type Note = (text: string) => void;
+
+/** What lab/kubernetes/build.ts exports; imported by need, because it is a part of its own. */
+interface KubernetesBuild {
+  buildKubernetes(cacheDir: string, progress: Note): Promise<{ k3s: string }>;
+  buildMirror(outDir: string, deps: { k3s: string; helm: string }, progress: Note): Promise<unknown>;
+}
+
+/**
+ * Prepares everything; steps wait only for what they need.
+ * @param verify compare what the cache holds with what was recorded when it was built.
+ */
+export async function prepare(progress: Progress, verify = false): Promise<Artifacts> {
+  await progress.step("packages", ensurePackages);
+  const part = (name: string, made: Part | Promise<Part>) =>
+    progress.step(name, async (note) => ensurePart(await made, note, verify));
+  const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
+  const binary = (name: keyof typeof goParts) => part(name, goParts[name]()).then((dir) => join(dir, name));
+  const helm = binary("helm");
+  const kubernetes = prepareKubernetes(progress, helm);
+  const [venv, seedBase, database, versitygw, helmPath, alertmanager, k3s] = await settle([
+    python,
+    part("seed base", seedBasePart()),
+    python.then((dir) => part("database", databasePart(dir))),
+    binary("versitygw"),
+    helm,
+    binary("alertmanager"),
+    kubernetes,
+  ] as const);
+  return {
+    python: venv,
+    seedBase: join(seedBase, "rootfs"),
+    database: join(database, "mysql"),
+    versitygw,
+    helm: helmPath,
+    alertmanager,
+    k3s,
+  };
+}
+
+/** The lab's k3s and the mirror's content. */
+async function prepareKubernetes(progress: Progress, helm: Promise<string>): Promise<string | undefined> {
+  const source = join(projectDir, "lab", "kubernetes", "build.ts");
+  if (!existsSync(source)) return undefined;
+  const build = (await import(source)) as KubernetesBuild;
+  const { k3s } = await progress.step("k3s", (note) => build.buildKubernetes(cacheDir, note));
+  const helmPath = await helm;
+  await progress.step("release mirror", (note) =>
+    build.buildMirror(paths.mirror, { k3s, helm: helmPath }, note),
+  );
+  return k3s;
+}
+
+/** Like Promise.all, but waits for every part, so that one failure does not abandon the others' work half done. */
+async function settle<T extends readonly unknown[]>(
+  work: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const results = await Promise.allSettled(work);
+  const failures = results.flatMap((result) =>
+    result.status === "rejected" ? [result.reason as unknown] : [],
+  );
+  const unique = [...new Set(failures)];
+  if (unique.length === 1) throw unique[0];
+  if (unique.length > 1) throw new Error(unique.map((failure) => (failure as Error).message).join("\n\n"));
+  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never;
+}

@@ -1,0 +1,224 @@
+/**
+ * The lab's long-running processes: started detached, recorded, found again after a crash, ended.
+ * A process is ours if its environment carries MARKER with this lab's folder (children inherit it, so a killed run's
+ * leftovers are recognised even when their pid file is gone), or if it belongs to the session of a recorded service.
+ */
+import { spawn } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { inNamespace, sleep } from "./run.ts";
+import { paths, stateDir } from "./site.ts";
+
+/** Environment variable with the lab's state folder. */
+export const MARKER = "CAPI_MGMT_LAB_PROCESS_OF";
+/** Environment variable with the service's name. */
+export const SERVICE = "CAPI_MGMT_LAB_SERVICE";
+
+export interface LabProcess {
+  pid: number;
+  /** Service that started it, `machine-<uuid>` for a booted server's runner. */
+  service: string;
+  /** Short name as in /proc/PID/comm. */
+  command: string;
+}
+
+export interface ServiceCommand {
+  name: string;
+  command: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+/** Parses /proc/PID/environ. */
+export function parseEnvironment(raw: string): Map<string, string> {
+  const entries = raw.split("\0").flatMap((entry): [string, string][] => {
+    const at = entry.indexOf("=");
+    return at > 0 ? [[entry.slice(0, at), entry.slice(at + 1)]] : [];
+  });
+  return new Map(entries);
+}
+
+export interface ProcessStat {
+  state: string;
+  session: number;
+  /** Clock ticks from the machine's boot to the process's start. */
+  startTicks: number;
+}
+
+/** Parses /proc/PID/stat; the name field may hold blanks and brackets, so it is cut off first. */
+export function parseStat(stat: string): ProcessStat {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", session: Number(fields[3]), startTicks: Number(fields[19]) };
+}
+
+/** A service's first process as it was started. The pid alone could be another process's by now. */
+interface ServiceRecord {
+  service: string;
+  pid: number;
+  startTicks: number;
+  boot: string;
+}
+
+const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+
+/** Records of services whose pid is not taken by a later process, by session. */
+function readRecords(): Map<number, ServiceRecord> {
+  const records = new Map<number, ServiceRecord>();
+  if (!existsSync(paths.run)) return records;
+  const boot = bootId();
+  for (const name of readdirSync(paths.run)) {
+    if (!name.endsWith(".pid")) continue;
+    try {
+      const record = JSON.parse(readFileSync(join(paths.run, name), "utf8")) as ServiceRecord;
+      if (record.boot !== boot || takenByAnother(record)) continue;
+      records.set(record.pid, record);
+    } catch {
+      // written at this moment
+    }
+  }
+  return records;
+}
+
+function takenByAnother(record: ServiceRecord): boolean {
+  try {
+    return parseStat(readFileSync(`/proc/${record.pid}/stat`, "utf8")).startTicks !== record.startTicks;
+  } catch {
+    return false; // ended; what is left of its session is still ours
+  }
+}
+
+/** Every live process of this lab: by its environment, or by the session of a recorded service. */
+export function findProcesses(dir: string = stateDir): LabProcess[] {
+  const records = dir === stateDir ? readRecords() : new Map<number, ServiceRecord>();
+  const found: LabProcess[] = [];
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = parseStat(readFileSync(`/proc/${entry}/stat`, "utf8"));
+      if (stat.state === "Z") continue;
+      // services that set their title overwrite their environment with it: those are known by their session
+      let service = records.get(stat.session)?.service;
+      if (service === undefined) {
+        const environment = readFileSync(`/proc/${entry}/environ`, "utf8");
+        if (!environment.includes(MARKER)) continue;
+        const variables = parseEnvironment(environment);
+        if (variables.get(MARKER) !== dir) continue;
+        service = variables.get(SERVICE) ?? "?";
+      }
+      const command = readFileSync(`/proc/${entry}/comm`, "utf8").trim();
+      found.push({ pid: Number(entry), service, command });
+    } catch {
+      // ended while we looked
+    }
+  }
+  return found;
+}
+
+export const logFile = (service: string): string => join(paths.log, `${service}.log`);
+const pidFile = (service: string): string => join(paths.run, `${service}.pid`);
+
+/** Pid of a service's first process if it still runs. */
+export function runningPid(service: string, processes?: LabProcess[]): number | undefined {
+  const record = [...readRecords().values()].find((candidate) => candidate.service === service);
+  if (!record) return undefined;
+  if (processes) return processes.find(({ pid }) => pid === record.pid)?.pid;
+  try {
+    return parseStat(readFileSync(`/proc/${record.pid}/stat`, "utf8")).state === "Z" ? undefined : record.pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Starts a service inside the lab's namespace, in a session of its own; returns its pid. Output goes to its log file. */
+export function startProcess(service: ServiceCommand): number {
+  mkdirSync(paths.log, { recursive: true });
+  mkdirSync(paths.run, { recursive: true });
+  const log = openSync(logFile(service.name), "a");
+  try {
+    const [program, ...args] = inNamespace(service.command);
+    const child = spawn(program as string, args, {
+      cwd: service.cwd ?? stateDir,
+      detached: true,
+      stdio: ["ignore", log, log],
+      env: { ...baseEnvironment(), ...service.env, [MARKER]: stateDir, [SERVICE]: service.name },
+    });
+    if (child.pid === undefined)
+      throw new Error(`cannot start ${service.name}: ${service.command.join(" ")}`);
+    child.on("error", () => undefined); // nsenter exists wherever the lab runs; its own errors are in the log
+    child.unref();
+    const { startTicks } = parseStat(readFileSync(`/proc/${child.pid}/stat`, "utf8"));
+    const record: ServiceRecord = { service: service.name, pid: child.pid, startTicks, boot: bootId() };
+    writeFileSync(pidFile(service.name), `${JSON.stringify(record)}\n`);
+    return child.pid;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Environment of services: nothing of the caller's shell leaks in (OS_*, proxies, PYTHON*), so starts are repeatable. */
+function baseEnvironment(): Record<string, string> {
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: process.env["HOME"] ?? "/root",
+    LANG: "C.UTF-8",
+  };
+}
+
+/** Sends a signal; a process that is gone already is no error. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone
+  }
+}
+
+/**
+ * Ends every process that `mine` selects: SIGTERM, then SIGKILL for what is left after `patience` milliseconds.
+ * @returns the processes that had to be killed.
+ */
+export async function endProcesses(
+  mine: (candidate: LabProcess) => boolean,
+  patience: number,
+): Promise<LabProcess[]> {
+  const select = () => findProcesses().filter(mine);
+  for (const { pid } of select()) signalProcess(pid, "SIGTERM");
+  const deadline = Date.now() + patience;
+  let left = select();
+  while (left.length > 0 && Date.now() < deadline) {
+    await sleep(100);
+    left = select();
+  }
+  for (let round = 0; round < 50 && select().length > 0; round++) {
+    for (const { pid } of select()) signalProcess(pid, "SIGKILL");
+    await sleep(100);
+  }
+  return left;
+}
+
+/** Forgets a service's pid file. */
+export function forgetProcess(service: string): void {
+  rmSync(pidFile(service), { force: true });
+}
+
+/** Last lines of a service's log, for errors. */
+export function logTail(service: string, lines = 20): string {
+  try {
+    return readFileSync(logFile(service), "utf8")
+      .split("\n")
+      .slice(-lines - 1)
+      .join("\n")
+      .trimEnd();
+  } catch {
+    return "(no log)";
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * What a cloud's operator provides before anyone deploys: flavors, images, the external network, quotas, the state bucket.
+ * Each is made if it is missing, so a start after an interrupted one ends in the same state.
+ */
+import { sleep } from "../run.ts";
+import { addresses, kubernetesVersion, projectName } from "../site.ts";
+import { Cloud } from "./cloud.ts";
+import type { Secrets } from "./secrets.ts";
+
+interface Named {
+  id: string;
+  name: string;
+}
+
+/** Flavors as the issue's quota list sizes them; lab:machine lets an image uploaded by the program be a machine, too. */
+const flavors = [
+  { name: "lab.seed", vcpus: 2, ram: 8192, disk: 20, machine: "nspawn" },
+  { name: "lab.control-plane", vcpus: 2, ram: 8192, disk: 40, machine: "kubernetes" },
+  { name: "lab.worker", vcpus: 2, ram: 8192, disk: 40, machine: undefined },
+  // below the documented minimum: for tests of the program's preflight
+  { name: "lab.small", vcpus: 1, ram: 1024, disk: 5, machine: undefined },
+];
+
+const images = [
+  { name: "ubuntu-noble", properties: { lab_machine: "nspawn", os_distro: "ubuntu", os_version: "24.04" } },
+  {
+    name: `ubuntu-noble-kube-${kubernetesVersion}`,
+    properties: {
+      lab_machine: "kubernetes",
+      os_distro: "ubuntu",
+      os_version: "24.04",
+      kube_version: kubernetesVersion,
+    },
+  },
+];
+
+/** Makes the site's content; `note` says what it does at the moment. */
+export async function ensureContent(secrets: Secrets, note: (text: string) => void): Promise<void> {
+  const cloud = new Cloud(secrets);
+  const project = (
+    await cloud.get<{ projects: Named[] }>("keystone", `/v3/projects?name=${projectName}&domain_id=default`)
+  ).projects[0];
+  if (!project) throw new Error(`Keystone has no project ${projectName}`);
+  note("flavors");
+  await ensureFlavors(cloud);
+  note("images");
+  await ensureImages(cloud);
+  note("external network");
+  await ensureExternalNetwork(cloud);
+  note("quotas");
+  await ensureQuotas(cloud, project.id);
+  note("waiting for the hypervisor");
+  await awaitHypervisor(cloud);
+}
+
+async function ensureFlavors(cloud: Cloud): Promise<void> {
+  const { flavors: present } = await cloud.get<{ flavors: Named[] }>("nova", "/v2.1/flavors?is_public=None");
+  for (const { machine, ...flavor } of flavors) {
+    let id = present.find((other) => other.name === flavor.name)?.id;
+    id ??= (await cloud.post<{ flavor: Named }>("nova", "/v2.1/flavors", { flavor })).flavor.id;
+    if (machine) {
+      await cloud.post("nova", `/v2.1/flavors/${id}/os-extra_specs`, {
+        extra_specs: { "lab:machine": machine },
+      });
+    }
+  }
+}
+
+async function ensureImages(cloud: Cloud): Promise<void> {
+  const { images: present } = await cloud.get<{ images: (Named & { status: string })[] }>(
+    "glance",
+    "/v2/images",
+  );
+  for (const image of images) {
+    const found = present.find((other) => other.name === image.name);
+    if (found?.status === "active") continue;
+    const disk = { hw_disk_bus: "virtio", root_device_name: "/dev/vda", min_disk: 1 };
+    const formats = { container_format: "bare", disk_format: "raw", visibility: "public" };
+    const id =
+      found?.id ??
+      (
+        await cloud.post<Named>("glance", "/v2/images", {
+          name: image.name,
+          ...formats,
+          ...disk,
+          ...image.properties,
+        })
+      ).id;
+    // an image's bytes are never read in the lab: the machine's tree comes from the base tree
+    await cloud.call("glance", "PUT", `/v2/images/${id}/file`, Buffer.alloc(65536), {
+      "content-type": "application/octet-stream",
+    });
+  }
+}
+
+async function ensureExternalNetwork(cloud: Cloud): Promise<void> {
+  const { networks } = await cloud.get<{ networks: Named[] }>("neutron", "/v2.0/networks?name=external");
+  let id = networks[0]?.id;
+  if (!id) {
+    const network = {
+      name: "external",
+      "router:external": true,
+      "provider:network_type": "flat",
+      "provider:physical_network": "external",
+    };
+    // the first requests at once after Neutron's start may get 403 from its policy engine
+    for (let attempt = 0; !id; attempt++) {
+      try {
+        id = (await cloud.post<{ network: Named }>("neutron", "/v2.0/networks", { network })).network.id;
+      } catch (error) {
+        if (attempt >= 20 || !String(error).includes("403")) throw error;
+        await sleep(500);
+      }
+    }
+  }
+  const { subnets } = await cloud.get<{ subnets: Named[] }>("neutron", `/v2.0/subnets?network_id=${id}`);
+  if (subnets.length > 0) return;
+  await cloud.post("neutron", "/v2.0/subnets", {
+    subnet: {
+      network_id: id,
+      name: "external",
+      ip_version: 4,
+      cidr: addresses.cidr,
+      gateway_ip: addresses.gateway,
+      enable_dhcp: false,
+      allocation_pools: [{ start: addresses.poolStart, end: addresses.poolEnd }],
+    },
+  });
+}
+
+/** Twice the documented need of one management cluster and some tenants, so that several stacks fit. */
+async function ensureQuotas(cloud: Cloud, project: string): Promise<void> {
+  await cloud.call("nova", "PUT", `/v2.1/os-quota-sets/${project}`, {
+    quota_set: { instances: 60, cores: 240, ram: 1_000_000, server_groups: 50, key_pairs: 50 },
+  });
+  await cloud.call("neutron", "PUT", `/v2.0/quotas/${project}`, {
+    quota: {
+      network: 50,
+      subnet: 50,
+      router: 30,
+      port: 500,
+      floatingip: 60,
+      security_group: 100,
+      security_group_rule: 1000,
+    },
+  });
+  await cloud.call("cinder", "PUT", `/v3/os-quota-sets/${project}`, {
+    quota_set: { volumes: 60, gigabytes: 4000, snapshots: 40 },
+  });
+}
+
+/** Nova can place servers: the compute host is mapped to its cell (the scheduler discovers it every two seconds). */
+async function awaitHypervisor(cloud: Cloud): Promise<void> {
+  for (let attempt = 0; attempt < 60; attempt++) {
+    const { hypervisors } = await cloud.get<{ hypervisors: unknown[] }>("nova", "/v2.1/os-hypervisors");
+    if (hypervisors.length > 0) return;
+    await sleep(500);
+  }
+  throw new Error("Nova lists no hypervisor: see `npm run lab -- logs nova-scheduler`");
+}

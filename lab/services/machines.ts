@@ -1,0 +1,88 @@
+/**
+ * Booted machines and control planes as the host sees them: ended, their loop devices and control groups removed.
+ */
+import { existsSync, readFileSync, readdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { type LabProcess, endProcesses, findProcesses, signalProcess } from "../processes.ts";
+import { run, sleep } from "../run.ts";
+import { stateDir } from "../site.ts";
+
+const isMachine = ({ service }: LabProcess) => service.startsWith("machine-");
+const isControlPlane = ({ service }: LabProcess) => service.startsWith("control-plane-");
+
+/** First child of a process: pid 1 of the machine that this systemd-nspawn runs. */
+export function leaderOf(nspawn: number): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${nspawn}/task/${nspawn}/children`, "utf8").split(" ")[0]) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Ends every machine and control plane.
+ * @param patience milliseconds for an orderly power-off; 0 kills at once.
+ */
+export async function endMachines(patience: number): Promise<void> {
+  const supervisors = () =>
+    findProcesses().filter((entry) => isMachine(entry) && entry.command === "systemd-nspawn");
+  const deadline = Date.now() + patience;
+  if (patience > 0) {
+    for (const { pid } of supervisors()) signalProcess(pid, "SIGTERM"); // nspawn passes a power-off to its systemd
+  }
+  const controlPlanes = endProcesses(isControlPlane, Math.min(patience, 15_000));
+  while (supervisors().length > 0 && Date.now() < deadline) await sleep(200);
+  for (const { pid } of supervisors()) {
+    const leader = leaderOf(pid);
+    if (leader) signalProcess(leader, "SIGKILL"); // with pid 1 of its namespace every process of the machine goes
+  }
+  await controlPlanes;
+  await endProcesses(isMachine, 2000);
+}
+
+interface LoopDevice {
+  name: string;
+  "back-file": string;
+}
+
+/** Detaches the loop devices of this lab's volumes, also of files that are deleted already. */
+export async function detachVolumes(): Promise<void> {
+  for (const device of await labLoopDevices()) await run("losetup", ["-d", device], { allowFailure: true });
+}
+
+/** Loop devices whose file is one of this lab's volumes. */
+export async function labLoopDevices(): Promise<string[]> {
+  const { stdout } = await run("losetup", ["--json", "--list", "-O", "NAME,BACK-FILE"], {
+    allowFailure: true,
+  });
+  if (!stdout.trim()) return [];
+  const { loopdevices } = JSON.parse(stdout) as { loopdevices: LoopDevice[] };
+  return loopdevices.flatMap((entry) => (entry["back-file"].startsWith(`${stateDir}/`) ? [entry.name] : []));
+}
+
+/** Removes the machines' control groups (named lab-<first 18 characters of the server's id>). */
+export function removeControlGroups(): void {
+  const root = "/sys/fs/cgroup";
+  if (!existsSync(root)) return;
+  const hierarchies = [root, ...readdirSync(root).map((name) => join(root, name))];
+  for (const hierarchy of hierarchies) {
+    let names: string[];
+    try {
+      names = readdirSync(hierarchy).filter((name) => /^lab-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}$/.test(name));
+    } catch {
+      continue; // a file
+    }
+    for (const name of names) removeGroup(join(hierarchy, name));
+  }
+}
+
+function removeGroup(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeGroup(join(path, entry.name));
+  }
+  try {
+    rmdirSync(path);
+  } catch {
+    // still in use: the next stop or reset removes it
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The whole site: start what is missing, stop, reset, status. Steps wait only for what they need, so start takes as long as its
+ * longest chain or the processors allow.
+ */
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { catalogEntries, openstackConfigs, rabbitmqConf, renderIni } from "../openstack/config.ts";
+import type { Artifacts } from "../prepare/artifacts.ts";
+import {
+  type LabProcess,
+  endProcesses,
+  findProcesses,
+  forgetProcess,
+  logTail,
+  runningPid,
+  startProcess,
+} from "../processes.ts";
+import type { Progress } from "../progress.ts";
+import { run, runInside, sleep } from "../run.ts";
+import { internalUrl, paths, projectName, publicUrl, region, stateDir } from "../site.ts";
+import { ensureBucket } from "./bucket.ts";
+import { ensureCertificates } from "./certificates.ts";
+import { cloudsYaml } from "./cloud.ts";
+import { ensureContent } from "./content.ts";
+import { type Service, defineServices, forgetMessages, infrastructure, makeFolders } from "./definitions.ts";
+import { detachVolumes, endMachines, removeControlGroups } from "./machines.ts";
+import { ensureNetwork, labNamespaces, removeNetwork } from "./network.ts";
+import { type Secrets, loadSecrets, writeFernetKeys, writePrivate } from "./secrets.ts";
+
+/** Roles of the project's user and its application credential. */
+const projectRoles = ["member", "reader", "load-balancer_member"];
+const serviceUsers = ["glance", "placement", "nova", "neutron", "cinder", "octavia"];
+
+/** Starts whatever does not run and answer; everything started answers when this returns. */
+export async function startSite(artifacts: Artifacts, progress: Progress): Promise<void> {
+  takeMachine();
+  const secrets = loadSecrets();
+  makeFolders();
+  writeFernetKeys();
+  writeConfiguration(artifacts, secrets);
+  await progress.step("network", ensureNetwork);
+  await progress.step("certificates", () => ensureCertificates(secrets.octaviaPassphrase));
+  const services = defineServices(artifacts, secrets);
+  await leaveNoStrays(services);
+
+  const running = new Map<string, Promise<void>>();
+  const task = (name: string, needs: string[], work: (note: (text: string) => void) => Promise<void>) => {
+    const ready = Promise.all(
+      needs.map((need) => running.get(need) ?? Promise.reject(new Error(`no step ${need}`))),
+    );
+    const done = ready.then(() => progress.step(name, work));
+    done.catch(() => undefined); // collected below; a failed need must not be an unhandled rejection meanwhile
+    running.set(name, done);
+  };
+  task("database files", [], () => ensureDatabase(artifacts));
+  const pending = [...services];
+  while (pending.length > 0) {
+    const next = pending.findIndex((service) => service.needs.every((need) => running.has(need)));
+    const [service] = pending.splice(next, 1) as [Service];
+    task(service.name, service.needs, () => startService(service));
+    if (service.name === "mariadb")
+      task("identity content", ["mariadb"], () => bootstrap(artifacts, secrets));
+  }
+  const content = [
+    "keystone",
+    "glance",
+    "nova",
+    "neutron",
+    "cinder",
+    "nova-compute",
+    "nova-scheduler",
+    "proxy",
+  ];
+  task("cloud content", [...content, "identity content"], (note) => ensureContent(secrets, note));
+  task("state bucket", ["s3"], () => ensureBucket(secrets));
+  const results = await Promise.allSettled(running.values());
+  const failures = results.flatMap((result) =>
+    result.status === "rejected" ? [result.reason as Error] : [],
+  );
+  if (failures.length > 0)
+    throw new Error([...new Set(failures.map((failure) => failure.message))].join("\n\n"));
+}
+
+/** Every configuration file; rewritten at each start, so that a newer version of the project takes effect. */
+function writeConfiguration(artifacts: Artifacts, secrets: Secrets): void {
+  const settings = {
+    data: paths.data,
+    log: paths.log,
+    etc: paths.etc,
+    upstreamEtc: join(artifacts.python, "etc"),
+    servicePassword: secrets.servicePassword,
+    octaviaPassphrase: secrets.octaviaPassphrase,
+  };
+  for (const [name, ini] of Object.entries(openstackConfigs(settings))) {
+    writePrivate(join(paths.etc, name), renderIni(ini));
+  }
+  writePrivate(join(paths.etc, "rabbitmq.conf"), rabbitmqConf());
+  writePrivate(join(paths.etc, "rabbitmq-plugins"), "[].\n");
+  const agent = { auth_url: `${internalUrl("keystone")}/v3`, password: secrets.adminPassword };
+  writePrivate(join(paths.etc, "agent.json"), JSON.stringify(agent));
+  if (!existsSync(paths.profile)) writeFileSync(paths.profile, '{"timing":"fast","faults":{}}\n');
+}
+
+/** A copy of the prepared database; renamed in place only when whole. */
+async function ensureDatabase(artifacts: Artifacts): Promise<void> {
+  const target = join(paths.data, "mysql");
+  if (existsSync(target)) return;
+  rmSync(`${target}.new`, { recursive: true, force: true });
+  await run("cp", ["-a", "--reflink=auto", "--sparse=always", artifacts.database, `${target}.new`]);
+  renameSync(`${target}.new`, target);
+}
+
+/** Keystone's first content and clouds.yaml, once a lab. */
+async function bootstrap(artifacts: Artifacts, secrets: Secrets): Promise<void> {
+  if (existsSync(paths.clouds)) return;
+  const input = {
+    config: join(paths.etc, "keystone.conf"),
+    region,
+    catalog: catalogEntries(),
+    serviceUsers,
+    project: projectName,
+    projectRoles,
+    adminPassword: secrets.adminPassword,
+    servicePassword: secrets.servicePassword,
+    userPassword: secrets.userPassword,
+    credentialSecret: secrets.credentialSecret,
+  };
+  const { stdout } = await runInside(
+    [join(artifacts.python, "bin", "python"), join(stateDir, "..", "lab", "openstack", "bootstrap.py")],
+    { input: JSON.stringify(input), env: { PYTHONWARNINGS: "ignore" } },
+  );
+  const made = JSON.parse(stdout.slice(stdout.indexOf("{"))) as {
+    application_credential: { id: string; secret: string };
+    project_id: string;
+  };
+  const authUrl = `${publicUrl("keystone")}/v3`;
+  const domains = { user_domain_id: "default", project_domain_id: "default" };
+  const clouds = cloudsYaml({
+    openstack: {
+      authType: "v3applicationcredential",
+      auth: {
+        auth_url: authUrl,
+        application_credential_id: made.application_credential.id,
+        application_credential_secret: made.application_credential.secret,
+      },
+    },
+    admin: {
+      auth: {
+        auth_url: authUrl,
+        username: "admin",
+        password: secrets.adminPassword,
+        project_name: "admin",
+        ...domains,
+      },
+    },
+  });
+  writePrivate(join(stateDir, "project-id"), `${made.project_id}\n`);
+  writePrivate(paths.clouds, clouds);
+}
+
+/** Starts one service if it does not run, and waits until it answers. */
+async function startService(service: Service): Promise<void> {
+  if (runningPid(service.name) === undefined) {
+    if (service.name === "rabbitmq") forgetMessages();
+    startProcess(service);
+  }
+  const deadline = Date.now() + service.timeout * 1000;
+  let problem = "";
+  while (Date.now() < deadline) {
+    try {
+      return await service.check();
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    if (runningPid(service.name) === undefined) {
+      throw new Error(`${service.name} ended right after its start. Its log says:\n${logTail(service.name)}`);
+    }
+    await sleep(250);
+  }
+  throw new Error(
+    `${service.name} does not answer after ${service.timeout} s: ${problem}. Its log says:\n${logTail(service.name)}`,
+  );
+}
+
+/** Ends processes of a killed run that no pid file names: a service would find its port taken. */
+async function leaveNoStrays(services: Service[]): Promise<void> {
+  for (const { name, patience } of services) {
+    if (runningPid(name) === undefined) {
+      await endProcesses((candidate) => candidate.service === name, patience * 1000);
+      forgetProcess(name);
+    }
+  }
+}
+
+const isMachine = ({ service }: LabProcess) => /^(machine|control-plane)-/.test(service);
+
+/** Ends everything in order: services, then machines, then database and broker. Data stays. */
+export async function stopSite(progress: Progress): Promise<void> {
+  const isInfrastructure = ({ service }: LabProcess) => infrastructure.includes(service);
+  // first and at once: seeing its machines go down, it would record them as stopped, and start would not bring them back
+  await endProcesses(({ service }) => service === "nova-compute", 0);
+  await Promise.all([
+    // an orderly power-off: k3s on the seed closes its database
+    progress.step("machines", () => endMachines(30_000)),
+    progress.step("services", () =>
+      endProcesses((candidate) => !isInfrastructure(candidate) && !isMachine(candidate), 10_000),
+    ),
+  ]);
+  await progress.step("database and broker", () => endProcesses(() => true, 20_000));
+  await progress.step("volumes and network", async () => {
+    await detachVolumes();
+    removeControlGroups();
+    await removeNetwork();
+    rmSync(ownerFile, { force: true });
+  });
+}
+
+/** Removes the lab and all its data, also what a killed run left behind. What `prepare` built stays in the cache. */
+export async function resetSite(progress: Progress): Promise<void> {
+  await progress.step("processes", async () => {
+    await endMachines(0);
+    await endProcesses(() => true, 3000);
+  });
+  await progress.step("volumes and network", async () => {
+    await detachVolumes();
+    removeControlGroups();
+    await removeNetwork();
+    rmSync(ownerFile, { force: true });
+  });
+  await progress.step("data", () => {
+    rmSync(stateDir, { recursive: true, force: true });
+    return Promise.resolve();
+  });
+}
+
+export interface StatusRow {
+  service: string;
+  pid: number | undefined;
+  state: string;
+  endpoint: string;
+}
+
+/** One row a service, asked now. */
+export async function siteStatus(artifacts: Artifacts): Promise<StatusRow[]> {
+  const secrets = loadSecrets();
+  const processes = findProcesses();
+  return Promise.all(
+    defineServices(artifacts, secrets).map(async (service) => {
+      const pid = runningPid(service.name, processes);
+      const row = { service: service.name, pid, endpoint: service.endpoint };
+      if (pid === undefined) return { ...row, state: "stopped" };
+      try {
+        await service.check();
+        return { ...row, state: "ok" };
+      } catch (error) {
+        return { ...row, state: `not answering: ${(error as Error).message.split("\n", 1)[0]}` };
+      }
+    }),
+  );
+}
+
+/** Names the state folder of the lab that runs on this machine: its network namespace can exist only once. */
+const ownerFile = "/run/capi-mgmt-lab";
+
+/** @throws Error if the lab of another checkout runs here; one that left only its record is forgotten. */
+function takeMachine(): void {
+  const owner = existsSync(ownerFile) ? readFileSync(ownerFile, "utf8").trim() : stateDir;
+  if (owner !== stateDir && (labNamespaces().length > 0 || findProcesses(owner).length > 0)) {
+    throw new Error(`the lab of ${owner} runs on this machine: stop or reset it there first`);
+  }
+  writeFileSync(ownerFile, `${stateDir}\n`);
+}
