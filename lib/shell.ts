@@ -21,27 +21,40 @@ export function assignment(name: string, value: Variable): string {
 }
 
 /**
- * A script for `bash -s -- <action>`, where the action is create, update or delete.
+ * The functions of files in scripts/, with the variables that they use: what a script is made of.
  *
- * @param files names in scripts/ without .sh, in order; the last defines the functions that the actions call
+ * @param files names in scripts/ without .sh, in order, after common.sh
  * @param variables what the files use; undefined values become empty words
  */
-export function script(files: readonly string[], variables: Record<string, Variable | undefined>): string {
+export function functions(
+  files: readonly string[],
+  variables: Readonly<Record<string, Variable | undefined>>,
+): string {
   const assignments = Object.entries(variables).map(([name, value]) => assignment(name, value ?? ""));
-  const bodies = ["common", ...files].map((file) =>
-    // Comments are for readers here; in the state, which holds every script twice, they would be a third of it.
-    readFileSync(new URL(`scripts/${file}.sh`, import.meta.url), "utf8").replaceAll(/^[ \t]*#.*\n/gm, ""),
-  );
-  // Braces: bash reads all of it before it runs the first line, so that no command of it can eat the rest of the
-  // script, which is on the same standard input.
-  return [
-    "{",
-    ...assignments,
-    ...bodies.map((body) => body.trimEnd()),
-    "exec < /dev/null",
-    '"on_$1"',
-    "exit 0",
-    "}",
-    "",
-  ].join("\n");
+  return [...assignments, ...["common", ...files].map(scriptFile)].join("\n");
+}
+
+/** A file of scripts/ without its comments: in the state, which holds every script twice, they are a third of it. */
+export function scriptFile(name: string): string {
+  const text = readFileSync(new URL(`scripts/${name}.sh`, import.meta.url), "utf8");
+  return text.replaceAll(/^[ \t]*#.*\n/gm, "").trimEnd();
+}
+
+/**
+ * A script for `bash -s -- <action>`, where the action is create, update or delete: the last of the files defines
+ * on_create and, where they are more than the default, on_update and on_delete.
+ */
+export function script(
+  files: readonly string[],
+  variables: Readonly<Record<string, Variable | undefined>>,
+): string {
+  return enclosed([functions(files, variables), "exec < /dev/null", '"on_$1"']);
+}
+
+/**
+ * Braces make bash read all of it before it runs the first line: no command of it can then eat the rest of the
+ * script, which is on the same standard input.
+ */
+export function enclosed(lines: readonly string[]): string {
+  return ["{", ...lines, "exit 0", "}", ""].join("\n");
 }
