@@ -18,7 +18,7 @@ Prints every value of the stack's configuration with the layer it came from. Sec
 
   --json            print {stack, problems, values: [{path, value, layer}]}
   --check-secrets   fail if a secret is stored in plain text in Pulumi.STACK.yaml; print no values
-  --write-reference write the table of all settings into docs/configuration.md
+  --write-reference write the tables of docs/configuration.md and docs/from-azimuth.md
   --help            print this
 
 Exit codes: 0 all is well; 1 there are problems, each printed; 2 the command was not understood.`;
@@ -88,7 +88,7 @@ function main(args: string[]): number {
   const folder = process.cwd();
   const { stack } = options;
   if (options.writeReference) {
-    writeReference(join(folder, "docs/configuration.md"));
+    writeReference(join(folder, "docs"));
     return 0;
   }
   if (stack === undefined) {

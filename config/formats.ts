@@ -15,8 +15,6 @@ declare module "zod" {
     legal?: string;
     /** Where the field or its default comes from upstream. */
     source?: string;
-    /** Variables of azimuth-config and azimuth-ops that this field replaces. */
-    azimuth?: readonly string[];
     /** True for values that must be encrypted in the stack file and never printed. */
     secret?: boolean;
     /** The field beside this one whose change makes a lower layer's value of this one stale. */

@@ -190,7 +190,13 @@ function issueProblems(context: Context, issue: z.core.$ZodIssue): Problem[] {
   const legal = legalAt(configSchema, path);
   const base = { path: formatPath(path) || "configuration", ...(legal === undefined ? {} : { legal }) };
   if (issue.code === "invalid_key") {
-    return [placed(context, { ...base, problem: "is not a legal key" })];
+    return [
+      placed(context, {
+        ...base,
+        problem: "is not a legal key",
+        legal: legalAt(configSchema, path.slice(0, -1)) ?? "",
+      }),
+    ];
   }
   if (value === undefined) {
     const description = schemaAt(configSchema, path)?.meta.description;

@@ -4,6 +4,7 @@
  */
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
+import { AZIMUTH } from "./azimuth.ts";
 import { fields } from "./schemaTree.ts";
 import { formatPath, type Key } from "./tree.ts";
 
@@ -17,8 +18,8 @@ export function nearestPath(root: z.core.$ZodType, path: readonly Key[], sibling
   const key = String(path.at(-1));
   const parent = path.slice(0, -1);
   const all = fields(root);
-  const renamed = all.find((field) => field.meta.azimuth?.includes(key));
-  if (renamed !== undefined) return formatPath(renamed.path);
+  const renamed = AZIMUTH.find(({ variable }) => variable === key)?.settings?.[0];
+  if (renamed !== undefined) return renamed;
   const near = closestOf(key, siblings);
   if (near !== undefined) return formatPath([...parent, near]);
   const ends = all.filter((field) => field.path.at(-1) === key || field.path.at(-2) === key);

@@ -50,8 +50,12 @@ export class ConfigError extends Error {
 
 const SHOWN = 80;
 
+const TELLTALE = /PRIVATE KEY|hooks\.slack\.com|:\/\/[^/\s]*@/;
+
 /**
  * A value for a message. Maps and lists only by kind, text cut to 80 characters.
+ *
+ * Text that holds a secret on its face is never shown: a private key, a Slack webhook, a URL with a password.
  *
  * @param hidden true if the value may hold a secret: then only its kind is told
  */
@@ -61,6 +65,7 @@ export function describeValue(value: unknown, hidden: boolean): string {
   if (typeof value === "object") return "a map";
   if (hidden) return "[secret]";
   if (typeof value === "bigint") return String(value);
+  if (typeof value === "string" && TELLTALE.test(value)) return "[secret]";
   const text = JSON.stringify(value) ?? "nothing";
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }

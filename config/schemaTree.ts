@@ -56,18 +56,26 @@ export function legalAt(root: z.core.$ZodType, path: readonly Key[]): string | u
   return last === undefined ? undefined : legalAt(root, path.slice(0, -1));
 }
 
+const KNOWN_FIELDS = new WeakMap<z.core.$ZodType, readonly Field[]>();
+
 /** Every field that holds a value, in the schema's order. */
-export function fields(root: z.core.$ZodType, at: readonly string[] = [], required = true): Field[] {
+export function fields(root: z.core.$ZodType): readonly Field[] {
+  const known = KNOWN_FIELDS.get(root) ?? fieldsBelow(root, [], true);
+  KNOWN_FIELDS.set(root, known);
+  return known;
+}
+
+function fieldsBelow(root: z.core.$ZodType, at: readonly string[], required: boolean): Field[] {
   const { schema, meta, optional } = unwrap(root);
   const isRequired = required && !optional;
   if (schema instanceof z.ZodObject) {
     return Object.entries(schema.shape).flatMap(([key, value]) =>
-      fields(value as z.core.$ZodType, [...at, key], isRequired),
+      fieldsBelow(value as z.core.$ZodType, [...at, key], isRequired),
     );
   }
   const self: Field = { path: at, meta, required: isRequired };
   if (schema instanceof z.ZodArray && unwrap(schema.element).schema instanceof z.ZodObject) {
-    return [self, ...fields(schema.element, [...at, "[]"], isRequired)];
+    return [self, ...fieldsBelow(schema.element, [...at, "[]"], isRequired)];
   }
   return [self];
 }

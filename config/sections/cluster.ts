@@ -22,11 +22,9 @@ const controlPlane = z.strictObject({
   flavor: line.meta({
     description:
       "Flavor of the control plane machines, by name: at least 2 vCPU and 8 GB RAM, 40 GB disk without rootVolume.",
-    azimuth: ["capi_cluster_control_plane_flavor"],
   }),
   count: wholeNumber(1, 9).meta({
     description: "Control plane machines; odd, as etcd needs a majority. 1 is for development.",
-    azimuth: ["capi_cluster_control_plane_count"],
   }),
   rootVolume,
   failureDomains: z.array(line).meta({
@@ -50,11 +48,9 @@ const workers = z.strictObject({
   flavor: line.meta({
     description:
       "Flavor of the worker machines, by name: at least 2 vCPU and 8 GB RAM, 100 GB disk without rootVolume.",
-    azimuth: ["capi_cluster_worker_flavor"],
   }),
   count: wholeNumber(1, 100).meta({
     description: "Worker machines.",
-    azimuth: ["capi_cluster_worker_count"],
   }),
   groupName: dnsLabel.meta({ description: "Name of the machine group; a change makes new machines." }),
   rootVolume,
@@ -128,7 +124,7 @@ export const cluster = z.strictObject({
     }),
     port: wholeNumber(1, 65535).meta({ description: "Port of the API." }),
     loadBalancerProvider: line.meta({
-      description: "Octavia provider of the API's load balancer: amphora, ovn, …",
+      description: "Octavia provider of the API's load balancer, such as amphora or ovn.",
     }),
   }),
   chart: z.strictObject(chart),
@@ -140,10 +136,10 @@ export const cluster = z.strictObject({
   }),
   etcd: z.strictObject({
     heartbeatIntervalMs: wholeNumber(10, 10000).meta({
-      description: "etcd's heartbeat interval in milliseconds.",
+      description: "Heartbeat interval of etcd in milliseconds.",
     }),
     electionTimeoutMs: wholeNumber(50, 50000).meta({
-      description: "etcd's election time-out in milliseconds: at least five heartbeats.",
+      description: "Election time-out of etcd in milliseconds: at least five heartbeats.",
     }),
     quotaBackendBytes: wholeNumber(2 ** 28, 2 ** 33).meta({
       description: "Size in bytes at which etcd refuses writes.",

@@ -30,7 +30,6 @@ export const monitoring = z.strictObject({
   slack: z.strictObject({
     webhookUrl: httpUrl.optional().meta({
       description: "Slack webhook for alerts. Without it alerts go nowhere.",
-      azimuth: ["alertmanager_config_slack_webhook_url"],
       secret: true,
     }),
     warningWebhookUrl: httpUrl.optional().meta({

@@ -27,7 +27,6 @@ const network = z
   .strictObject({
     externalNetworkId: uuid.meta({
       description: "Id of the external network: floating IPs and the routers' gateway.",
-      azimuth: ["infra_external_network_id"],
     }),
     networkId: uuid.optional().meta({
       description: "Id of an existing network for the seed. Without it one is made, with subnet and router.",
@@ -74,7 +73,6 @@ export const seed = z.strictObject({
   flavor: line.meta({
     description:
       "Flavor of the seed, by name or id: at least 2 vCPU, 8 GB RAM, and 20 GB disk unless rootVolume is enabled.",
-    azimuth: ["infra_flavor_id"],
   }),
   image: image("the seed"),
   replaceOnImageChange: flag.meta({
