@@ -9,7 +9,6 @@ import { homedir } from "node:os";
 import { extname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import type { Log, Properties } from "../../../provider.ts";
 import { some, textOf } from "./kind.ts";
