@@ -153,13 +153,13 @@ func (c controlPlaneController) status(ctx context.Context, k *controlplanev1.Ku
 		}
 	}
 	for kind, from := range map[clusterv1.ConditionType]string{
-		clusterv1.ReadyV1Beta1Condition:                                 clusterv1.AvailableCondition,
-		controlplanev1.AvailableV1Beta1Condition:                        clusterv1.AvailableCondition,
-		controlplanev1.MachinesReadyV1Beta1Condition:                    clusterv1.MachinesReadyCondition,
-		controlplanev1.MachinesSpecUpToDateV1Beta1Condition:             clusterv1.MachinesUpToDateCondition,
-		controlplanev1.CertificatesAvailableV1Beta1Condition:            controlplanev1.KubeadmControlPlaneCertificatesAvailableCondition,
-		controlplanev1.EtcdClusterHealthyV1Beta1Condition:               controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition,
-		controlplanev1.ControlPlaneComponentsHealthyV1Beta1Condition:    controlplanev1.KubeadmControlPlaneControlPlaneComponentsHealthyCondition,
+		clusterv1.ReadyV1Beta1Condition:                              clusterv1.AvailableCondition,
+		controlplanev1.AvailableV1Beta1Condition:                     clusterv1.AvailableCondition,
+		controlplanev1.MachinesReadyV1Beta1Condition:                 clusterv1.MachinesReadyCondition,
+		controlplanev1.MachinesSpecUpToDateV1Beta1Condition:          clusterv1.MachinesUpToDateCondition,
+		controlplanev1.CertificatesAvailableV1Beta1Condition:         controlplanev1.KubeadmControlPlaneCertificatesAvailableCondition,
+		controlplanev1.EtcdClusterHealthyV1Beta1Condition:            controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition,
+		controlplanev1.ControlPlaneComponentsHealthyV1Beta1Condition: controlplanev1.KubeadmControlPlaneControlPlaneComponentsHealthyCondition,
 	} {
 		setLegacy(k, kind, isTrue(k, from), clusterv1.NotReadyReason, message(k, from))
 	}

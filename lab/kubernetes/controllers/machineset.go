@@ -10,8 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
@@ -130,7 +130,9 @@ func (c machineSetController) scale(ctx context.Context, s *clusterv1.MachineSet
 	if len(live) <= wanted {
 		return nil
 	}
-	sort.SliceStable(live, func(i, j int) bool { return deletionPriority(&live[i], s.Spec.Deletion.Order) > deletionPriority(&live[j], s.Spec.Deletion.Order) })
+	sort.SliceStable(live, func(i, j int) bool {
+		return deletionPriority(&live[i], s.Spec.Deletion.Order) > deletionPriority(&live[j], s.Spec.Deletion.Order)
+	})
 	for i := range live[:len(live)-wanted] {
 		if err := c.deleteMachine(ctx, s, &live[i], "scaling down"); err != nil {
 			return err
