@@ -136,6 +136,11 @@ export const dnsLabel = text("lower-case letters, digits and dashes, at most 63"
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(value),
 );
 
+/** Name of a machine group, as the chart openstack-cluster wants it. */
+export const machineGroup = text("3 to 63 lower-case letters, digits and dashes, a letter first", (value) =>
+  /^[a-z][a-z0-9-]{1,61}[a-z0-9]$/.test(value),
+);
+
 /** A host name or an address that a certificate can carry. */
 export const hostOrAddress = text(
   "a host name or an address",

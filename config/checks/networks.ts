@@ -86,6 +86,34 @@ export const existingNetworks: Check = ({ seed, cluster }) => [
   })),
 ];
 
+/** Properties of a network that is made have no effect on one that exists. */
+export const propertiesOfExistingNetworks: Check = ({ seed, cluster }) => {
+  const ofCluster = cluster?.network;
+  const clusterUses =
+    ofCluster?.useSeedNetwork === true
+      ? "cluster.network.useSeedNetwork"
+      : ofCluster?.networkId === undefined
+        ? undefined
+        : "cluster.network.networkId";
+  return [
+    ...when(seed?.network?.networkId !== undefined && (seed.network.dnsNameservers?.length ?? 0) > 0, () => ({
+      path: "seed.network.dnsNameservers",
+      problem: "has no effect with seed.network.networkId",
+      legal: "an empty list: the existing subnet says it",
+    })),
+    ...when(clusterUses !== undefined && (ofCluster?.dnsNameservers?.length ?? 0) > 0, () => ({
+      path: "cluster.network.dnsNameservers",
+      problem: `has no effect with ${clusterUses}`,
+      legal: "an empty list: that network says it",
+    })),
+    ...when(ofCluster?.useSeedNetwork === true && ofCluster.mtu !== undefined, () => ({
+      path: "cluster.network.mtu",
+      problem: "has no effect with cluster.network.useSeedNetwork",
+      legal: "seed.network.mtu",
+    })),
+  ];
+};
+
 /** How the seed is reached must fit what is given for it. */
 export const seedAccess: Check = ({ seed }) => {
   const { method, floatingIpAddress, provisioningNetworkId, allowedCidrs } = seed?.access ?? {};
@@ -132,7 +160,7 @@ export const seedAccess: Check = ({ seed }) => {
 
 /** How the HA cluster's API is reached must fit what is given for it. */
 export const apiAccess: Check = ({ seed, cluster }) => {
-  const { floatingIp, floatingIpAddress } = cluster?.apiServer ?? {};
+  const { floatingIp, floatingIpAddress, allowedCidrs, loadBalancerProvider } = cluster?.apiServer ?? {};
   return [
     ...when(floatingIp === false && floatingIpAddress !== undefined, () => ({
       path: "cluster.apiServer.floatingIpAddress",
@@ -145,11 +173,18 @@ export const apiAccess: Check = ({ seed, cluster }) => {
       got: JSON.stringify(floatingIpAddress),
       legal: "two different addresses",
     })),
+    // The ovn driver refuses allowed_cidrs (ovn-octavia-provider, driver.py), so CAPO leaves them out without a word.
+    ...when(loadBalancerProvider === "ovn" && (allowedCidrs?.length ?? 0) > 0, () => ({
+      path: "cluster.apiServer.allowedCidrs",
+      problem:
+        "cannot be enforced by cluster.apiServer.loadBalancerProvider ovn: the API would be open to all",
+      got: `a list of ${allowedCidrs?.length}`,
+      legal: "loadBalancerProvider amphora, or an empty list to open the API deliberately",
+    })),
     // Without a floating IP the seed reaches the load balancer only inside one network.
     ...when(
       floatingIp === false &&
         cluster?.network?.useSeedNetwork === false &&
-        (cluster.network.networkId === undefined || cluster.network.networkId !== seed?.network?.networkId) &&
         cluster.network.networkId === undefined,
       () => ({
         path: "cluster.apiServer.floatingIp",

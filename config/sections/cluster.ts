@@ -5,11 +5,11 @@
 import { z } from "zod";
 import {
   countOrPercentage,
-  dnsLabel,
   flag,
   ipv4,
   ipv4List,
   line,
+  machineGroup,
   networkCidr,
   sourceCidrs,
   tag,
@@ -52,7 +52,7 @@ const workers = z.strictObject({
   count: wholeNumber(1, 100).meta({
     description: "Worker machines.",
   }),
-  groupName: dnsLabel.meta({ description: "Name of the machine group; a change makes new machines." }),
+  groupName: machineGroup.meta({ description: "Name of the machine group; a change makes new machines." }),
   rootVolume,
   failureDomain: line
     .optional()

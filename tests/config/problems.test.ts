@@ -125,6 +125,13 @@ const TABLE: readonly (readonly [name: string, changes: unknown, lines: readonly
     { policy: { exemptions: [{ rule: "open-ssh", reason: "moving", expires: "2027-02-30" }] } },
     ['policy.exemptions[0].expires: is not valid (got "2027-02-30"; legal a day such as 2027-04-30)'],
   ],
+  [
+    "a machine group that the chart refuses",
+    { cluster: { workers: { groupName: "0-md" } } },
+    [
+      'cluster.workers.groupName: is not valid (got "0-md"; legal 3 to 63 lower-case letters, digits and dashes, a letter first)',
+    ],
+  ],
   // Keys.
   [
     "a key misspelled",
@@ -257,6 +264,26 @@ const TABLE: readonly (readonly [name: string, changes: unknown, lines: readonly
     { cluster: { apiServer: { floatingIp: false }, network: { useSeedNetwork: false } } },
     [
       "cluster.apiServer.floatingIp: cannot be false while the cluster is in a network of its own that the seed does not reach (got false; legal true, or cluster.network.useSeedNetwork true, or an existing cluster.network.networkId)",
+    ],
+  ],
+  [
+    "a provider that lets everybody in",
+    { cluster: { apiServer: { loadBalancerProvider: "ovn" } } },
+    [
+      "cluster.apiServer.allowedCidrs: cannot be enforced by cluster.apiServer.loadBalancerProvider ovn: the API would be open to all (got a list of 3; legal loadBalancerProvider amphora, or an empty list to open the API deliberately) [defaults]",
+    ],
+  ],
+  ["… when it is told to", { cluster: { apiServer: { loadBalancerProvider: "ovn", allowedCidrs: [] } } }, []],
+  [
+    "properties of networks that are there",
+    {
+      seed: { network: { networkId: OTHER_NETWORK, dnsNameservers: ["192.0.2.53"] } },
+      cluster: { network: { mtu: 1450, dnsNameservers: ["192.0.2.53"] } },
+    },
+    [
+      "seed.network.dnsNameservers: has no effect with seed.network.networkId (legal an empty list: the existing subnet says it)",
+      "cluster.network.dnsNameservers: has no effect with cluster.network.useSeedNetwork (legal an empty list: that network says it)",
+      "cluster.network.mtu: has no effect with cluster.network.useSeedNetwork (legal seed.network.mtu)",
     ],
   ],
   // Machines.
