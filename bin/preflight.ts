@@ -1,0 +1,57 @@
+/**
+ * `bin/preflight STACK`: everything that would stop a deployment, in one table, before anything is touched.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { renderTable, report } from "../preflight/check.ts";
+import { gather } from "../preflight/gather.ts";
+import { judge } from "../preflight/judge.ts";
+import { loadSite } from "../preflight/site.ts";
+
+const usage = `Usage: bin/preflight STACK [--json]
+
+Checks credentials, roles, quota (with one rolling upgrade), flavors, images, the external network, addresses, the
+load-balancer provider, volume types, availability zones, downloads, the clock and the state store of a site. Reads
+Pulumi.STACK.yaml, clouds.yaml and PULUMI_BACKEND_URL; changes nothing.
+
+  --json   print {verdict, checks: [{id, want, have, verdict, hint}]}
+  --help
+
+Exit codes: 0 every check passes or only warns; 1 the configuration is wrong, or preflight could not run; 2 a check
+fails, or wrong usage.
+`;
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { json: { type: "boolean" }, help: { type: "boolean" } },
+    });
+  } catch (error) {
+    console.error(`bin/preflight: ${(error as Error).message}\n\n${usage}`);
+    return process.exit(2);
+  }
+}
+
+const { values, positionals } = parse();
+if (values.help === true) {
+  console.log(usage);
+  process.exit(0);
+}
+const [stack, ...rest] = positionals;
+if (stack === undefined || rest.length > 0) {
+  console.error(`bin/preflight: give one stack\n\n${usage}`);
+  process.exit(2);
+}
+const folder = join(import.meta.dirname, "..");
+try {
+  const { config, credentials } = await loadSite(folder, stack);
+  if (values.json !== true) console.error(`preflight: asking ${credentials.authUrl} …`);
+  const facts = await gather({ stack, config, credentials, backendUrl: process.env["PULUMI_BACKEND_URL"] });
+  const result = report(judge(config, facts));
+  console.log(values.json === true ? JSON.stringify(result, null, 2) : renderTable(result));
+  process.exitCode = result.verdict === "fail" ? 2 : 0;
+} catch (error) {
+  console.error(`bin/preflight: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

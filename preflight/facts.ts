@@ -1,0 +1,82 @@
+/**
+ * What preflight finds out about a cloud, its mirror and its state store, before judging. Everything is asked for at
+ * once; what cannot be found out is an error of its own, never a reason to stop looking.
+ */
+import type { FlavorSize, QuotaName } from "./needs.ts";
+
+/** An answer, or why there is none. */
+export type Fact<T> = { readonly value: T } | { readonly error: string };
+
+export interface Scope {
+  readonly projectId: string | undefined;
+  readonly projectName: string | undefined;
+  readonly roles: readonly string[];
+  readonly methods: readonly string[];
+}
+
+export interface FoundFlavor extends FlavorSize {
+  readonly name: string;
+}
+
+export interface FoundImage {
+  readonly name: string;
+  readonly status: string;
+  /** GB the image asks for. */
+  readonly minDisk: number;
+}
+
+export interface FoundNetwork {
+  readonly name: string;
+  readonly external: boolean;
+}
+
+export interface FoundSubnet {
+  readonly name: string;
+  readonly cidr: string;
+  /** True for those this very stack made. */
+  readonly own: boolean;
+}
+
+/** Limit and use of one quota; a limit of -1 is none. `own` is what this stack already uses of it. */
+export interface Quota {
+  readonly limit: number;
+  readonly used: number;
+  readonly own: number;
+}
+
+/** A URL preflight asked for its first bytes. */
+export interface Answer {
+  readonly status: number;
+  /** Bytes, from Content-Length; undefined when the server does not tell. */
+  readonly length: number | undefined;
+}
+
+export interface StateStore {
+  readonly reachable: boolean;
+  /** `Enabled`, `Suspended`, or undefined when never set. */
+  readonly versioning: string | undefined;
+  /** True when somebody without credentials can list the bucket. */
+  readonly public: boolean;
+}
+
+export interface Facts {
+  readonly scope: Fact<Scope>;
+  /** Seconds by which the cloud's clock is ahead of ours. */
+  readonly clockSkew: Fact<number>;
+  /** By role: seed, controlPlane, workers. `undefined` as value: no such flavor. */
+  readonly flavors: Readonly<Record<"seed" | "controlPlane" | "workers", Fact<FoundFlavor | undefined>>>;
+  /** Images that match id or name, by `seed` and `cluster`. Empty when images are uploaded. */
+  readonly images: Readonly<Record<"seed" | "cluster", Fact<readonly FoundImage[]>>>;
+  readonly externalNetwork: Fact<FoundNetwork | undefined>;
+  readonly subnets: Fact<readonly FoundSubnet[]>;
+  readonly loadBalancerProviders: Fact<readonly string[]>;
+  readonly volumeTypes: Fact<readonly string[]>;
+  readonly computeZones: Fact<readonly string[]>;
+  readonly volumeZones: Fact<readonly string[]>;
+  /** Undefined when the credentials are refused: every other fact then holds that refusal. */
+  readonly quotas: Readonly<Record<QuotaName, Fact<Quota>>> | undefined;
+  /** By what is downloaded: `k3s`, `charts.cert-manager`. */
+  readonly downloads: ReadonlyMap<string, { readonly url: string; readonly answer: Fact<Answer> }>;
+  /** Undefined when no S3 backend is configured for this run. */
+  readonly state: Fact<StateStore> | undefined;
+}

@@ -1,0 +1,116 @@
+/**
+ * What a site will need of its project's quota at its peak: everything deployed, and one rolling upgrade under way.
+ * Pure; the numbers are azimuth-ops' documented quota list turned into a calculation.
+ */
+import type { Config } from "../config/schema.ts";
+import { quantityBytes } from "../config/units.ts";
+
+/** Quota by the name an operator knows it by. Sizes: RAM in MiB, gigabytes in GB. */
+export const QUOTA_NAMES = [
+  "instances",
+  "cores",
+  "ram",
+  "volumes",
+  "gigabytes",
+  "networks",
+  "subnets",
+  "routers",
+  "ports",
+  "floating_ips",
+  "security_groups",
+  "security_group_rules",
+  "load_balancers",
+] as const;
+export type QuotaName = (typeof QUOTA_NAMES)[number];
+export type Quantities = Readonly<Record<QuotaName, number>>;
+
+export interface FlavorSize {
+  readonly vcpus: number;
+  /** MiB. */
+  readonly ram: number;
+  /** GB; 0 when the flavor has no disk of its own. */
+  readonly disk: number;
+}
+
+/** Sizes of the flavors the configuration names; undefined when the cloud has none of that name. */
+export interface Flavors {
+  readonly seed: FlavorSize | undefined;
+  readonly controlPlane: FlavorSize | undefined;
+  readonly workers: FlavorSize | undefined;
+}
+
+/** Groups CAPO manages beside the seed's: control plane and workers. */
+const CAPO_SECURITY_GROUPS = 2;
+/** Rules of the seed's group, of CAPO's two groups and of their default egress rules, rounded up from a deployed site. */
+const SECURITY_GROUP_RULES = 40;
+/** An amphora's VIP port and its own. */
+const PORTS_OF_LOAD_BALANCER = 2;
+/** DHCP agents' ports on a network that the project owns. */
+const PORTS_OF_NETWORK = 2;
+
+/** Machines a rollout adds to a group of `count`: maxSurge, percentages rounded up as Kubernetes does. */
+export function surge(count: number, maxSurge: number | string): number {
+  if (typeof maxSurge === "number") return maxSurge;
+  return Math.ceil((count * Number(maxSurge.slice(0, -1))) / 100);
+}
+
+/** The quota needed at the peak. Flavors that are not known count as nothing: their own check fails. */
+export function needs(config: Config, flavors: Flavors): Quantities {
+  const { seed, cluster, monitoring } = config;
+  // The control plane rolls with one machine more, whatever its size (KubeadmControlPlane maxSurge 1).
+  const controlPlanes = cluster.controlPlane.count + 1;
+  const workers = cluster.workers.count + surge(cluster.workers.count, cluster.workers.rollout.maxSurge);
+  const groups: [
+    count: number,
+    flavor: FlavorSize | undefined,
+    root: { enabled: boolean; sizeGb: number },
+  ][] = [
+    [1, flavors.seed, seed.rootVolume],
+    [controlPlanes, flavors.controlPlane, cluster.controlPlane.rootVolume],
+    [workers, flavors.workers, cluster.workers.rootVolume],
+  ];
+  const total = (one: (flavor: FlavorSize) => number) =>
+    groups.reduce((sum, [count, flavor]) => sum + (flavor === undefined ? 0 : count * one(flavor)), 0);
+  const roots = groups.filter(([, , root]) => root.enabled);
+  const etcdVolumes = cluster.controlPlane.etcdVolume.sizeGb > 0 ? controlPlanes : 0;
+  const persistent = monitoring.enabled
+    ? [monitoring.prometheus.size, monitoring.alertmanager.size].map(gigabytes)
+    : [];
+
+  const seedNetworks = seed.network.networkId === undefined ? 1 : 0;
+  const clusterNetworks = !cluster.network.useSeedNetwork && cluster.network.networkId === undefined ? 1 : 0;
+  const networks = seedNetworks + clusterNetworks;
+  const instances = 1 + controlPlanes + workers;
+  const routerInterfaces = networks;
+  return {
+    instances,
+    cores: total((flavor) => flavor.vcpus),
+    ram: total((flavor) => flavor.ram),
+    volumes: 1 + roots.reduce((sum, [count]) => sum + count, 0) + etcdVolumes + persistent.length,
+    gigabytes:
+      seed.dataVolume.sizeGb +
+      roots.reduce((sum, [count, , root]) => sum + count * root.sizeGb, 0) +
+      etcdVolumes * cluster.controlPlane.etcdVolume.sizeGb +
+      persistent.reduce((sum, size) => sum + size, 0),
+    networks,
+    subnets: networks,
+    routers: networks,
+    ports:
+      instances +
+      (seed.access.method === "provisioningNetwork" ? 1 : 0) +
+      PORTS_OF_LOAD_BALANCER +
+      routerInterfaces +
+      networks * PORTS_OF_NETWORK,
+    floating_ips:
+      (seed.access.method === "floatingIp" && seed.access.floatingIpAddress === undefined ? 1 : 0) +
+      (cluster.apiServer.floatingIp && cluster.apiServer.floatingIpAddress === undefined ? 1 : 0),
+    security_groups: 1 + CAPO_SECURITY_GROUPS,
+    security_group_rules: SECURITY_GROUP_RULES,
+    load_balancers: 1,
+  };
+}
+
+/** A Kubernetes quantity in whole GB as Cinder counts them, rounded up. */
+function gigabytes(quantity: string): number {
+  return Math.ceil((quantityBytes(quantity) ?? 0) / 2 ** 30);
+}
