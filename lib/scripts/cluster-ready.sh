@@ -33,7 +33,8 @@ unmet() {
       if ((kind == "HelmRelease" || kind == "Manifests") && $6 != "Deployed") print "addon " $3 " is " ($6 == "" ? "not started" : $6) ", not Deployed"
       next
     }
-    $1 == "condition" && kind == "Cluster" { state[$2] = $3; detail[$2] = ($4 == "" ? "" : " (" $4 ($5 == "" ? "" : ": " $5) ")") }
+    $1 == "condition" { type = $2; state[type] = $3; detail[type] = ($4 == "" ? "" : " (" $4 ")") ($5 == "" ? "" : ": " $5); next }
+    NF { detail[type] = detail[type] " " $0 }
     END {
       close_cluster()
       if (!seen["Cluster"]) print "Cluster " cluster " does not exist"

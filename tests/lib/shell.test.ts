@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { imageDownloadScript } from "../../lib/image-download.ts";
+import { assignment, quote, script } from "../../lib/shell.ts";
+import { runShell, temporaryFolder } from "../support/shell.ts";
+
+const FOLDER = join(import.meta.dirname, "../../lib/scripts");
+
+test("every script file parses", () => {
+  for (const file of readdirSync(FOLDER)) {
+    const result = spawnSync("bash", ["-n", join(FOLDER, file)], { encoding: "utf8" });
+    assert.equal(result.status, 0, `${file}: ${result.stderr}`);
+  }
+});
+
+test("bash reads a quoted word back as it was", () => {
+  // NUL cannot be in a shell word; a lone surrogate is no UTF-8.
+  const words = fc.array(
+    fc.string({ unit: "grapheme" }).filter((word) => !word.includes("\0")),
+    { maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(words, (list) => {
+      const code = `printf '%s\\0' ${list.map(quote).join(" ")} end`;
+      const result = spawnSync("bash", ["-c", code], { encoding: "utf8" });
+      assert.deepEqual(result.stdout.split("\0"), [...list, "end", ""]);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("a variable can only have a variable's name", () => {
+  assert.throws(() => assignment("A;rm", "x"), { message: '"A;rm" is not a variable\'s name' });
+  assert.equal(assignment("LIST", ["a b", "it's"]), String.raw`LIST=('a b' 'it'\''s')`);
+  assert.equal(assignment("FLAG", true), "FLAG='true'");
+});
+
+test("a script arrives whole although its commands read standard input, and ends with its action's code", () => {
+  const text = script(["home-file"], { SEED_USER: "nobody", FILE_NAME: "x", CONTENT: "y" }).replace(
+    '"on_$1"',
+    'cat; echo "after $1"; false',
+  );
+  const result = spawnSync("bash", ["-s", "--", "create"], { input: text, encoding: "utf8" });
+  assert.equal(result.stdout, "after create\n");
+  assert.equal(result.status, 1);
+});
+
+test("update does what create does, delete nothing, where a script says no more", () => {
+  const text = script(["tools"], {}).replace("install_kubectl() {", "install_kubectl() { echo ran; exit 0;");
+  const run = (action: string) => spawnSync("bash", ["-s", "--", action], { input: text, encoding: "utf8" });
+  assert.equal(run("update").stdout, "ran\n");
+  assert.deepEqual([run("delete").stdout, run("delete").status], ["", 0]);
+});
+
+test("write_file replaces a file only if it differs, and says whether it did", (context) => {
+  const folder = temporaryFolder(context);
+  const run = runShell(folder, {
+    files: [],
+    run: `
+      for word in one one two; do
+        if write_file "$FOLDER/a/file" 0600 <<< "$word"; then echo changed; else echo same; fi
+      done
+      cat "$FOLDER/a/file"; stat -c %a "$FOLDER/a/file"; ls "$FOLDER/a"`,
+  });
+  assert.equal(run.stdout, "changed\nsame\nchanged\ntwo\n600\nfile\n");
+});
+
+test("fetch_verified keeps nothing that differs from its checksum and downloads nothing twice", (context) => {
+  const folder = temporaryFolder(context);
+  const sum = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+  const programs = {
+    curl: 'while [[ $1 != --output ]]; do shift; done; printf "$(cat "$HOME/served")" > "$2"',
+  };
+  const good = runShell(folder, {
+    files: [],
+    programs,
+    run: `printf hello > "$HOME/served"; fetch_verified https://x/y ${sum} "$FOLDER/out/y"; fetch_verified https://x/y ${sum} "$FOLDER/out/y"; cat "$FOLDER/out/y"`,
+  });
+  assert.deepEqual([good.code, good.stdout, good.calls.length], [0, "hello", 1]);
+  const bad = runShell(folder, {
+    files: [],
+    programs,
+    run: `printf other > "$HOME/served"; fetch_verified https://x/z ${sum} "$FOLDER/out/z"`,
+  });
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /^error: https:\/\/x\/z: SHA-256 is d9298a10\w+, expected 2cf24dba/);
+  assert.deepEqual(readdirSync(join(folder, "out")), ["y"]);
+});
+
+test("expected_sum reads both forms of checksum files, and prefers a pinned one", (context) => {
+  const folder = temporaryFolder(context);
+  const a = "a".repeat(64);
+  const b = "b".repeat(64);
+  const run = runShell(folder, {
+    files: [],
+    programs: { curl: 'while [[ $1 != --output ]]; do shift; done; cp "$HOME/sums" "$2"' },
+    run: `
+      printf '${a}  k3s-airgap.tar\\n${b}  k3s\\n' > "$HOME/sums"; expected_sum '' https://x k3s
+      printf '${a}' > "$HOME/sums"; expected_sum '' https://x kubectl
+      expected_sum '${"C".repeat(64)}' https://x k3s
+      printf '${a}  other\\n' > "$HOME/sums"; expected_sum '' https://x k3s`,
+  });
+  assert.equal(run.stdout, `${b}\n${a}\n${"c".repeat(64)}\n`);
+  assert.equal(run.stderr, "error: https://x has no SHA-256 of k3s\n");
+  assert.equal(run.code, 1);
+});
+
+test("an image that differs from its publisher's checksum is refused and not kept", (context) => {
+  const folder = temporaryFolder(context);
+  const source = join(folder, "image");
+  spawnSync("bash", ["-c", `printf hello > ${source}`]);
+  const sum = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+  const run = (checksum: string) =>
+    spawnSync("bash", ["-s"], {
+      input: imageDownloadScript(`file://${source}`, checksum),
+      encoding: "utf8",
+      env: { PATH: process.env["PATH"], XDG_CACHE_HOME: join(folder, "cache") },
+    });
+  const good = run(`sha256:${sum}`);
+  assert.equal(good.stdout, `${join(folder, "cache/capi-mgmt/images", sum)}\n`);
+  const bad = run(`sha512:${"0".repeat(128)}`);
+  assert.equal(bad.status, 1);
+  assert.match(bad.stderr, /^error: file:\S+ has checksum 9b71d224\w+, expected 0{128}\n$/);
+  assert.deepEqual(readdirSync(join(folder, "cache/capi-mgmt/images")), [sum]);
+});
