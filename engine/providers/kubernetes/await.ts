@@ -125,10 +125,8 @@ async function notReady(wait: Wait, live: KubeObject, readiness: Readiness, what
 
 async function stillThere(cluster: Cluster, live: KubeObject, seconds: number): Promise<string> {
   const finalizers = [...listAt(live, "metadata", "finalizers"), ...listAt(live, "spec", "finalizers")];
-  const held =
-    finalizers.length > 0 ? `finalizers ${finalizers.join(", ")} hold it` : "no finalizer holds it";
-  const marked =
-    at(live, "metadata", "deletionTimestamp") === undefined ? "it is not marked for deletion" : held;
+  const held = finalizers.length > 0 ? `held by ${finalizers.join(", ")}` : "no finalizer holds it";
+  const marked = at(live, "metadata", "deletionTimestamp") === undefined ? "not marked for deletion" : held;
   const conditions = listAt(live, "status", "conditions")
     .filter((condition) => textAt(live, "kind") !== "Namespace" || textAt(condition, "status") === "True")
     .map((condition) => `  ${describeCondition(condition)}`);

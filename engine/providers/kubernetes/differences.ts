@@ -98,9 +98,8 @@ function has(value: Value | undefined, rest: Step[]): boolean {
   const [step, ...deeper] = rest;
   if (step === undefined) return !isAbsent(value);
   if (Array.isArray(value)) return step === "*" ? value.some((item) => has(item, deeper)) : false;
-  return (
-    isMap(value) && (step === "*" ? Object.values(value) : [value[step]]).some((item) => has(item, deeper))
-  );
+  if (!isMap(value)) return false;
+  return step === "*" ? Object.values(value).some((item) => has(item, deeper)) : has(value[step], deeper);
 }
 
 function isAbsent(value: Value | undefined): boolean {

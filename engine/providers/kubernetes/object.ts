@@ -101,7 +101,7 @@ function toJson(value: Value, path: string): Json {
     throw new Error(`${path} is an asset, which no Kubernetes object can hold`);
   }
   if (Array.isArray(value)) return value.map((item, index) => toJson(item, `${path}[${index}]`));
-  if (!isMap(value)) return value as Json;
+  if (!isMap(value)) return value;
   const result: { [key: string]: Json } = {};
   for (const [key, item] of Object.entries(value)) {
     if (item !== null) result[dashed(key)] = toJson(item, path === "" ? key : `${path}.${key}`);

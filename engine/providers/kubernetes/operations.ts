@@ -91,7 +91,7 @@ async function writeNew(
     return cluster.apply(place, body, query, options);
   }
   const deadline = Date.now() + (dryRun === undefined ? KIND_PATIENCE : 0);
-  for (let pause = 500; ; pause *= 2) {
+  for (let pause = 250; ; pause = Math.min(pause * 2, 1_000)) {
     try {
       return await cluster.create(place, body, { fieldManager: CREATOR, dryRun }, options);
     } catch (error) {
@@ -294,7 +294,7 @@ async function placeOf(
 ): Promise<Place> {
   const kind = { apiVersion: textAt(object, "apiVersion"), kind: textAt(object, "kind") };
   const deadline = Date.now() + options.patience;
-  for (let pause = 250; ; pause = Math.min(pause * 2, 4_000)) {
+  for (let pause = 250; ; pause = Math.min(pause * 2, 1_000)) {
     try {
       const resource = await cluster.find(kind);
       const namespace = resource.namespaced ? namespaceOf(object) || instance.configuration.namespace : "";

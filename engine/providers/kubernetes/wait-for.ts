@@ -67,7 +67,8 @@ function jsonPathRule(text: string): Rule {
         message: `{${path}} is no plain value and never equals ${wanted}`,
       };
     }
-    if (String(found as string | number | boolean) === wanted) return { ready: true };
+    const plain = typeof found === "string" ? found : JSON.stringify(found);
+    if (plain === wanted) return { ready: true };
     // The value itself may be a secret's; its difference is all that may be told.
     const shown = textAt(live, "kind") === "Secret" ? "another value" : JSON.stringify(found);
     return { ready: false, message: `{${path}} is ${shown}, waiting for ${wanted}` };
