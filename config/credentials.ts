@@ -112,7 +112,7 @@ function optional(values: {
 }
 
 /** Where clouds.yaml is looked for, in order. */
-export function cloudsFiles(input: Pick<CredentialsInput, "environment" | "folder" | "home">): string[] {
+function cloudsFiles(input: Pick<CredentialsInput, "environment" | "folder" | "home">): string[] {
   const named = input.environment["OS_CLIENT_CONFIG_FILE"];
   const home = input.home ?? homedir();
   return [

@@ -44,7 +44,7 @@ export interface LoadResult {
 }
 
 /** Name of the layer of values that follow from others. */
-export const DERIVED = "derived";
+const DERIVED = "derived";
 
 /**
  * Puts the layers together and judges the result.
