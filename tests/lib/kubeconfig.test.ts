@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { KubeConfig } from "@kubernetes/client-node";
+import { stringify } from "yaml";
+import {
+  kubeconfigCaCert,
+  kubeconfigExpiry,
+  kubeconfigServer,
+  readKubeconfigOn,
+  tokenKubeconfig,
+} from "../../lib/kubeconfig.ts";
+import { runShell, temporaryFolder } from "../support/shell.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const ARGS = {
+  name: "capi-mgmt-prod",
+  server: "https://203.0.113.7:6443",
+  caCert: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+  token: "e30.{{not jinja}}.sig",
+};
+
+test("Magnum's kubeconfig holds everything inline, as a Kubernetes client reads it", () => {
+  const text = tokenKubeconfig(ARGS);
+  const config = new KubeConfig();
+  config.loadFromString(text);
+  assert.equal(config.getCurrentContext(), "capi-mgmt-prod");
+  assert.equal(config.getCurrentCluster()?.server, ARGS.server);
+  assert.equal(config.getCurrentUser()?.token, ARGS.token);
+  assert.equal(kubeconfigServer(text), ARGS.server);
+  assert.equal(kubeconfigCaCert(text), ARGS.caCert);
+  assert.equal(kubeconfigExpiry(text), undefined);
+});
+
+test("the end of a client certificate is read from the kubeconfig", () => {
+  const openssl = (args: string, input?: Buffer) =>
+    execFileSync("openssl", args.split(" "), { input, stdio: ["pipe", "pipe", "ignore"] });
+  const certificate = openssl(
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -subj /CN=admin -days 365",
+  );
+  const end = openssl("x509 -noout -enddate", certificate).toString().replace("notAfter=", "");
+  const kubeconfig = stringify({
+    clusters: [{ name: "c", cluster: { server: "https://x:6443" } }],
+    users: [{ name: "u", user: { "client-certificate-data": certificate.toString("base64") } }],
+    contexts: [{ name: "k", context: { cluster: "c", user: "u" } }],
+    "current-context": "k",
+  });
+  assert.equal(kubeconfigExpiry(kubeconfig), new Date(end).toISOString());
+});
+
+const broken: [string, string, string][] = [
+  ["nothing", "", "the kubeconfig's current context names no cluster and user that it contains"],
+  [
+    "no context",
+    "clusters: []",
+    "the kubeconfig's current context names no cluster and user that it contains",
+  ],
+  [
+    "no server",
+    "clusters: [{name: a, cluster: {}}]\nusers: [{name: a, user: {}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\ncurrent-context: a",
+    "the kubeconfig's current cluster has no server",
+  ],
+];
+for (const [what, text, message] of broken) {
+  test(`a kubeconfig with ${what} is an error that does not show it`, () => {
+    assert.throws(() => kubeconfigServer(text), { message });
+  });
+}
+
+test("copies are read anew well before a certificate's half-life", () => {
+  const day = 24 * 60 * 60 * 1000;
+  const start = new Date("2026-11-23T00:00:00Z").valueOf();
+  const periods = new Set(
+    Array.from({ length: 365 }, (_, index) => readKubeconfigOn(new Date(start + index * day))),
+  );
+  assert.ok(periods.size >= 6 && periods.size <= 8, `${periods.size} periods a year`);
+});
+
+test("the seed's k3s kubeconfig gets the outside address and a name, and nothing else changes", (context) => {
+  const folder = temporaryFolder(context);
+  const source = [
+    "apiVersion: v1",
+    "clusters:",
+    "- cluster:",
+    "    certificate-authority-data: ZGVmYXVsdA==",
+    "    server: https://127.0.0.1:6443",
+    "  name: default",
+    "contexts:",
+    "- context:",
+    "    cluster: default",
+    "    user: default",
+    "  name: default",
+    "current-context: default",
+    "kind: Config",
+    "users:",
+    "- name: default",
+    "  user:",
+    "    client-key-data: ZGVmYXVsdA==",
+    "",
+  ].join("\n");
+  writeFileSync(join(folder, "k3s.yaml"), source);
+  const run = runShell(folder, {
+    files: ["k3s-kubeconfig"],
+    variables: { CLUSTER_NAME: "capi-mgmt-lab-seed", API_SERVER: "https://203.0.113.7:6443" },
+    run: 'outside_kubeconfig "$FOLDER/k3s.yaml"',
+  });
+  assert.equal(
+    run.stdout,
+    source
+      .replace("https://127.0.0.1:6443", "https://203.0.113.7:6443")
+      .replaceAll(/(name|cluster|user|context): default/g, "$1: capi-mgmt-lab-seed"),
+  );
+});
