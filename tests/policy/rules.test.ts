@@ -1,63 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readLayers } from "../../config/layers.ts";
-import { loadConfig } from "../../config/load.ts";
-import type { Config } from "../../config/schema.ts";
 import { formatFinding, judge, type PolicyContext, type PolicyResource, verdict } from "../../policy/rule.ts";
 import { rules } from "../../policy/rules.ts";
+import { configOf, type Values } from "../support/siteConfig.ts";
 
 const TODAY = "2026-11-23";
-/** A site that breaks no rule. */
-const SITE = {
-  layers: ["production"],
-  openstack: { authUrl: "https://keystone.example:5000/v3" },
-  seed: {
-    flavor: "m1.large",
-    image: { id: "0f1e2d3c-4b5a-4968-8776-655443322110" },
-    network: { externalNetworkId: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af" },
-    access: { allowedCidrs: { ssh: ["192.0.2.0/24"], api: ["192.0.2.0/24"] } },
-  },
-  k3s: { sha256: "a".repeat(64) },
-  tools: { kubectl: { sha256: "a".repeat(64) }, helm: { sha256: "a".repeat(64) } },
-  clusterApi: {
-    orc: { sha256: "a".repeat(64) },
-    core: { sha256: "a".repeat(64) },
-    openstack: { sha256: "a".repeat(64) },
-  },
-  cluster: {
-    controlPlane: { flavor: "m1.large" },
-    workers: { flavor: "m1.large" },
-    apiServer: { allowedCidrs: ["192.0.2.0/24"] },
-  },
-  monitoring: { enabled: false },
-} as const;
-
-type Values = Record<string, unknown>;
-
-function merged(base: Values, change: Values): Values {
-  const result = { ...base };
-  for (const [key, value] of Object.entries(change)) {
-    const old = result[key];
-    const both = [old, value].every(
-      (item) => typeof item === "object" && item !== null && !Array.isArray(item),
-    );
-    result[key] = both ? merged(old as Values, value as Values) : value;
-    if (value === undefined) delete result[key];
-  }
-  return result;
-}
-
-function configOf(change: Values): Config {
-  const { defaults, layers } = readLayers();
-  const { config, problems } = loadConfig({
-    defaults,
-    layers,
-    stack: { name: "Pulumi.test.yaml", values: merged(SITE, change) },
-  });
-  assert.ok(config, problems.map((problem) => JSON.stringify(problem)).join("\n"));
-  return config;
-}
-
 function resource(type: string, name: string, inputs: Values = {}, protect = false): PolicyResource {
   return { urn: `urn:pulumi:test::capi-mgmt::${type}::${name}`, type, name, inputs, protect };
 }
