@@ -1,0 +1,74 @@
+package options
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// withoutEffect are k3s's options that concern parts this server does not have. They are accepted so that a real
+// configuration file works here too.
+var withoutEffect = struct{ values, switches []string }{
+	values: []string{"flannel-backend", "flannel-iface", "kubelet-arg", "kube-proxy-arg", "kube-cloud-controller-manager-arg",
+		"system-default-registry", "private-registry", "resolv-conf", "snapshotter", "pause-image", "tls-san-security", "log"},
+	switches: []string{"disable-network-policy", "disable-cloud-controller", "disable-kube-proxy", "disable-helm-controller",
+		"disable-agent", "debug", "selinux", "embedded-registry", "protect-kernel-defaults", "disable-default-registry-endpoint"},
+}
+
+// newFlags declares k3s's flags, with k3s's defaults and environment variables, and the lab's own (--lab-...).
+func newFlags(v *raw) *pflag.FlagSet {
+	f := pflag.NewFlagSet("k3s server", pflag.ContinueOnError)
+	f.Usage = func() {} // Parse returns the text
+	f.SortFlags = false
+	host, _ := os.Hostname()
+
+	f.StringVarP(&v.configFile, "config", "c", fromEnv("K3S_CONFIG_FILE", "/etc/rancher/k3s/config.yaml"), "YAML configuration file (and FILE.d/*.yaml)")
+	f.StringVarP(&v.DataDir, "data-dir", "d", fromEnv("K3S_DATA_DIR", "/var/lib/rancher/k3s"), "folder to hold state")
+	f.StringVarP(&v.Kubeconfig, "write-kubeconfig", "o", fromEnv("K3S_KUBECONFIG_OUTPUT", DefaultKubeconfig), "write the administrator's kubeconfig to this file")
+	f.StringVar(&v.kubeconfigMode, "write-kubeconfig-mode", fromEnv("K3S_KUBECONFIG_MODE", "600"), "mode of the kubeconfig, octal")
+	f.StringSliceVar(&v.TLSNames, "tls-san", nil, "additional host name or address in the server's certificate (repeatable)")
+	f.StringSliceVar(&v.Disabled, "disable", nil, "packaged components not to deploy: "+strings.Join(packaged, ","))
+	f.BoolVar(&v.SecretsEncryption, "secrets-encryption", false, "encrypt Secrets at rest")
+	f.StringVarP(&v.Token, "token", "t", os.Getenv("K3S_TOKEN"), "shared secret")
+	f.StringVar(&v.BindAddress, "bind-address", "0.0.0.0", "address the API server listens on")
+	f.StringVar(&v.AdvertiseAddress, "advertise-address", "", "address the API server tells others (default: the bind address, or the machine's first)")
+	f.IntVar(&v.Port, "https-listen-port", 6443, "port of the API server")
+	f.StringVar(&v.ClusterCIDR, "cluster-cidr", "10.42.0.0/16", "pod network")
+	f.StringVar(&v.ServiceCIDR, "service-cidr", "10.43.0.0/16", "service network")
+	f.StringVar(&v.ClusterDomain, "cluster-domain", "cluster.local", "cluster domain")
+	f.StringVar(&v.NodeName, "node-name", fromEnv("K3S_NODE_NAME", strings.ToLower(host)), "node name")
+	f.StringVarP(&v.NodeAddress, "node-ip", "i", "", "node address (default: the advertise address)")
+	f.StringVar(&v.NodeExternalIP, "node-external-ip", "", "external address of the node")
+	f.StringSliceVar(&v.NodeLabels, "node-label", nil, "node labels, key=value")
+	f.StringSliceVar(&v.NodeTaints, "node-taint", nil, "node taints, key=value:Effect")
+	f.StringArrayVar(&v.APIServerArguments, "kube-apiserver-arg", nil, "further kube-apiserver flag, name=value (repeatable)")
+	f.StringArrayVar(&v.ControllerManagerArguments, "kube-controller-manager-arg", nil, "further kube-controller-manager flag, name=value (repeatable)")
+	f.StringArrayVar(&v.SchedulerArguments, "kube-scheduler-arg", nil, "further kube-scheduler flag, name=value (repeatable)")
+
+	f.StringVar(&v.controlPlaneFile, "lab-control-plane", "", "LAB: play the control plane of the workload cluster this JSON file describes, instead of k3s; of the other flags only --data-dir, --write-kubeconfig and --lab-webhooks are then allowed")
+	f.StringVar(&v.webhooks, "lab-webhooks", "off", "LAB: off: admission webhooks are stored but never called, conversion webhooks are answered in process, no dials into the cluster's networks; on: as upstream")
+
+	for _, name := range withoutEffect.values {
+		f.StringArray(name, nil, "accepted, no effect")
+	}
+	for _, name := range withoutEffect.switches {
+		f.Bool(name, false, "accepted, no effect")
+	}
+	return f
+}
+
+func fromEnv(name, fallback string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}
+
+func supported(flags *pflag.FlagSet) string {
+	var names []string
+	flags.VisitAll(func(flag *pflag.Flag) { names = append(names, "--"+flag.Name) })
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}

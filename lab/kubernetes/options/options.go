@@ -1,0 +1,160 @@
+// Package options turns a command line, k3s's configuration files and the lab's control plane file into one description
+// of the server to run. Upstream analogue: k3s's pkg/cli/cmds and pkg/configfilearg.
+package options
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// DefaultKubeconfig is where k3s writes the administrator's kubeconfig and where its kubectl looks for it.
+const DefaultKubeconfig = "/etc/rancher/k3s/k3s.yaml"
+
+// Server describes the server to run. Parse gives a complete one: every address valid, every path absolute.
+type Server struct {
+	DataDir           string
+	Kubeconfig        string // path of the administrator's kubeconfig
+	KubeconfigMode    os.FileMode
+	SecretsEncryption bool
+	Token             string
+	TLSNames          []string // further names and addresses in the API server's certificate
+	BindAddress       string
+	AdvertiseAddress  string
+	Port              int
+	ClusterCIDR       string
+	ServiceCIDR       string
+	ClusterDomain     string
+	Disabled          []string // packaged components left out; of these only local-storage exists here
+
+	NodeName       string
+	NodeAddress    string
+	NodeExternalIP string
+	NodeLabels     []string
+	NodeTaints     []string
+
+	APIServerArguments         []string
+	ControllerManagerArguments []string
+	SchedulerArguments         []string
+
+	// CallWebhooks makes the API server call admission webhooks and dial into the cluster's networks as upstream does.
+	// Off by default: there are no containers that could answer.
+	CallWebhooks bool
+
+	// ControlPlane is set when this server plays the control plane of a workload cluster instead of k3s.
+	ControlPlane *ControlPlane
+}
+
+// packaged are the components `--disable` may name, from k3s.
+var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes"}
+
+// IsDisabled says whether `--disable` named the component.
+func (s *Server) IsDisabled(component string) bool { return slices.Contains(s.Disabled, component) }
+
+// NotServer is returned by Parse when the arguments only asked for the help text, which is its message.
+type NotServer string
+
+func (text NotServer) Error() string { return string(text) }
+
+// raw holds what flags and files say before it is checked.
+type raw struct {
+	Server
+	kubeconfigMode   string
+	configFile       string
+	controlPlaneFile string
+	webhooks         string
+}
+
+// Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist.
+func Parse(arguments []string) (*Server, error) {
+	values := &raw{}
+	flags := newFlags(values)
+	if err := flags.Parse(arguments); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return nil, NotServer("k3s server [OPTIONS]\n" + flags.FlagUsages())
+		}
+		return nil, fmt.Errorf("k3s server: %w\nsupported flags: %s", err, supported(flags))
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("k3s server: unexpected arguments %q\nsupported flags: %s", flags.Args(), supported(flags))
+	}
+	if values.controlPlaneFile != "" {
+		if err := values.readControlPlane(flags); err != nil {
+			return nil, err
+		}
+	} else if err := applyFiles(flags, values.configFile); err != nil {
+		return nil, err
+	}
+	return values.check()
+}
+
+func (values *raw) check() (*Server, error) {
+	server := &values.Server
+	for _, component := range server.Disabled {
+		if !slices.Contains(packaged, component) {
+			return nil, fmt.Errorf("--disable %s: not a packaged component (known: %s)", component, strings.Join(packaged, ", "))
+		}
+	}
+	if values.webhooks != "on" && values.webhooks != "off" {
+		return nil, fmt.Errorf("--lab-webhooks %q: must be on or off", values.webhooks)
+	}
+	server.CallWebhooks = values.webhooks == "on"
+	mode, err := strconv.ParseUint(values.kubeconfigMode, 8, 32)
+	if err != nil || mode > 0o777 {
+		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", values.kubeconfigMode)
+	}
+	server.KubeconfigMode = os.FileMode(mode)
+	if server.Port < 1 || server.Port > 65535 {
+		return nil, fmt.Errorf("--https-listen-port %d: not a port", server.Port)
+	}
+	bind := net.ParseIP(server.BindAddress)
+	if bind == nil {
+		return nil, fmt.Errorf("--bind-address %q: not an IP address", server.BindAddress)
+	}
+	if server.AdvertiseAddress == "" && bind.IsUnspecified() {
+		server.AdvertiseAddress = firstAddress()
+	} else if server.AdvertiseAddress == "" {
+		server.AdvertiseAddress = server.BindAddress
+	}
+	if server.NodeAddress == "" {
+		server.NodeAddress = server.AdvertiseAddress
+	}
+	for flag, value := range map[string]string{
+		"--advertise-address": server.AdvertiseAddress, "--node-ip": server.NodeAddress, "--node-external-ip": server.NodeExternalIP,
+	} {
+		if value != "" && net.ParseIP(value) == nil {
+			return nil, fmt.Errorf("%s %q: not an IP address", flag, value)
+		}
+	}
+	for flag, value := range map[string]string{"--cluster-cidr": server.ClusterCIDR, "--service-cidr": server.ServiceCIDR} {
+		if _, _, err := net.ParseCIDR(value); err != nil {
+			return nil, fmt.Errorf("%s %q: not a network in CIDR form", flag, value)
+		}
+	}
+	if server.DataDir, err = filepath.Abs(server.DataDir); err != nil {
+		return nil, err
+	}
+	if server.Kubeconfig == "" {
+		server.Kubeconfig = filepath.Join(server.DataDir, "admin.kubeconfig")
+	}
+	server.Kubeconfig, err = filepath.Abs(server.Kubeconfig)
+	return server, err
+}
+
+// firstAddress is the first global IPv4 address of this machine, or loopback where there is none.
+func firstAddress() string {
+	addresses, _ := net.InterfaceAddrs()
+	for _, address := range addresses {
+		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			return network.IP.String()
+		}
+	}
+	return "127.0.0.1"
+}
