@@ -12,7 +12,7 @@ import { Progress, formatSeconds } from "./progress.ts";
 import { writePrivate } from "./services/secrets.ts";
 import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
 import { paths } from "./site.ts";
-import { type EngineName, type StackCommand, type StackOptions, readOutput, runStack } from "./stack.ts";
+import { type StackCommand, type StackOptions, readOutput, runStack } from "./stack.ts";
 
 const usage = `usage: npm run lab [-- COMMAND]
 
@@ -54,7 +54,7 @@ async function main(argv: string[]): Promise<number> {
   }
   const options: StackOptions = {
     stack: values.stack ?? "lab",
-    engine: values.engine as EngineName | undefined,
+    engine: values.engine,
     json: values.json ?? false,
     expectNoChanges: values["expect-no-changes"] ?? false,
     showSecrets: values["show-secrets"] ?? false,

@@ -59,7 +59,7 @@ interface EngineRequest {
 }
 
 interface EngineModule {
-  runEngine(request: EngineRequest): Promise<{ exitCode: number; summary?: unknown }>;
+  runEngine: (request: EngineRequest) => Promise<{ exitCode: number; summary?: unknown }>;
 }
 
 /** Runs one engine command; returns its exit code. */
@@ -72,10 +72,10 @@ export async function runStack(
   const env = stackEnvironment(helm);
   const engine = options.engine ?? (await defaultEngine());
   if (engine === "pulumi") return runPulumi(command, options, env, out);
-  const { runEngine } = (await import(join(projectDir, "engine", "main.ts"))) as EngineModule;
+  const module = (await import(join(projectDir, "engine", "main.ts"))) as EngineModule;
   // the program runs in a child of the engine and reads its credentials from the environment
   Object.assign(process.env, env);
-  const { exitCode } = await runEngine({
+  const { exitCode } = await module.runEngine({
     command,
     stack: options.stack,
     projectDir,

@@ -193,7 +193,7 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         auth_strategy: "keystone",
         api_paste_config: `${upstreamEtc}/neutron/api-paste.ini`,
         transport_url: transport,
-        core_plugin: "ml2",
+        core_plugin: "capi_lab_core.LabMl2Plugin",
         service_plugins: "capi_lab_l3.LabL3Plugin",
         dhcp_agent_notification: false,
         router_auto_schedule: false,

@@ -4,8 +4,7 @@
  */
 import { sleep } from "../run.ts";
 import { addresses, kubernetesVersion, projectName } from "../site.ts";
-import { Cloud } from "./cloud.ts";
-import type { Secrets } from "./secrets.ts";
+import type { Cloud } from "./cloud.ts";
 
 interface Named {
   id: string;
@@ -34,24 +33,21 @@ const images = [
   },
 ];
 
-/** Makes the site's content; `note` says what it does at the moment. */
-export async function ensureContent(secrets: Secrets, note: (text: string) => void): Promise<void> {
-  const cloud = new Cloud(secrets);
-  const project = (
-    await cloud.get<{ projects: Named[] }>("keystone", `/v3/projects?name=${projectName}&domain_id=default`)
-  ).projects[0];
-  if (!project) throw new Error(`Keystone has no project ${projectName}`);
-  note("flavors");
-  await ensureFlavors(cloud);
-  note("images");
-  await ensureImages(cloud);
-  note("external network");
-  await ensureExternalNetwork(cloud);
-  note("quotas");
-  await ensureQuotas(cloud, project.id);
-  note("waiting for the hypervisor");
-  await awaitHypervisor(cloud);
+/** One part of the content and the services that must answer before it can be made. */
+export interface ContentTask {
+  name: string;
+  needs: string[];
+  make: (cloud: Cloud) => Promise<void>;
 }
+
+/** Every part of the content; each waits only for its own services. */
+export const contentTasks: readonly ContentTask[] = [
+  { name: "flavors", needs: ["nova"], make: ensureFlavors },
+  { name: "images", needs: ["glance"], make: ensureImages },
+  { name: "external network", needs: ["neutron"], make: ensureExternalNetwork },
+  { name: "quotas", needs: ["nova", "neutron", "cinder"], make: ensureQuotas },
+  { name: "hypervisor", needs: ["nova", "nova-compute", "nova-scheduler"], make: awaitHypervisor },
+];
 
 async function ensureFlavors(cloud: Cloud): Promise<void> {
   const { flavors: present } = await cloud.get<{ flavors: Named[] }>("nova", "/v2.1/flavors?is_public=None");
@@ -103,15 +99,7 @@ async function ensureExternalNetwork(cloud: Cloud): Promise<void> {
       "provider:network_type": "flat",
       "provider:physical_network": "external",
     };
-    // the first requests at once after Neutron's start may get 403 from its policy engine
-    for (let attempt = 0; !id; attempt++) {
-      try {
-        id = (await cloud.post<{ network: Named }>("neutron", "/v2.0/networks", { network })).network.id;
-      } catch (error) {
-        if (attempt >= 20 || !String(error).includes("403")) throw error;
-        await sleep(500);
-      }
-    }
+    id = (await cloud.post<{ network: Named }>("neutron", "/v2.0/networks", { network })).network.id;
   }
   const { subnets } = await cloud.get<{ subnets: Named[] }>("neutron", `/v2.0/subnets?network_id=${id}`);
   if (subnets.length > 0) return;
@@ -129,7 +117,10 @@ async function ensureExternalNetwork(cloud: Cloud): Promise<void> {
 }
 
 /** Twice the documented need of one management cluster and some tenants, so that several stacks fit. */
-async function ensureQuotas(cloud: Cloud, project: string): Promise<void> {
+async function ensureQuotas(cloud: Cloud): Promise<void> {
+  const path = `/v3/projects?name=${projectName}&domain_id=default`;
+  const project = (await cloud.get<{ projects: Named[] }>("keystone", path)).projects[0]?.id;
+  if (!project) throw new Error(`Keystone has no project ${projectName}`);
   await cloud.call("nova", "PUT", `/v2.1/os-quota-sets/${project}`, {
     quota_set: { instances: 60, cores: 240, ram: 1_000_000, server_groups: 50, key_pairs: 50 },
   });

@@ -29,6 +29,9 @@ const servicesDir = join(projectDir, "lab", "services");
 /** Order in which groups of services are ended: what uses the database and the broker first. */
 export const infrastructure = ["rabbitmq", "mariadb"];
 
+/** What all others wait for comes first when processors are scarce. */
+const urgent = ["nice", "-n", "-10"];
+
 /** All services for the prepared artifacts and this lab's secrets. */
 export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[] {
   const bin = join(artifacts.python, "bin");
@@ -75,26 +78,32 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     patience: 8,
     endpoint: `https://${addresses.services}:${apiPorts[name]}`,
   });
+  /** A daemon is loaded at once and waits itself for the broker and the APIs it needs: see launch.py. */
   const daemon = (
     name: string,
+    module: string,
     file: string,
-    needs: string[],
+    apis: ApiName[],
     check: Service["check"],
     env: Record<string, string> = {},
   ): Service => ({
     name,
-    command: [join(bin, name), "--config-file", config(file)],
+    command: [
+      ...[join(bin, "python"), join(openstackDir, "launch.py"), join(bin, name), module],
+      ...["--port", String(ports.rabbitmq), ...apis.flatMap((api) => ["--api", String(apiPorts[api])])],
+      ...["--", "--config-file", config(file)],
+    ],
     env: { ...python, ...env },
-    needs: ["mariadb", "rabbitmq", ...needs],
+    needs: ["mariadb"],
     check,
     timeout: 120,
     patience: 10,
     endpoint: "queue",
   });
-  const novaDaemon = (name: string, needs: string[], env?: Record<string, string>) =>
-    daemon(name, "nova.conf", needs, () => health.daemonReports("nova", name, secrets), env);
-  const cinderDaemon = (name: string) =>
-    daemon(name, "cinder.conf", [], () => health.daemonReports("cinder", name, secrets));
+  const novaDaemon = (name: string, module: string, apis: ApiName[], env?: Record<string, string>) =>
+    daemon(name, module, "nova.conf", apis, () => health.daemonReports("nova", name, secrets), env);
+  const cinderDaemon = (name: string, module: string) =>
+    daemon(name, module, "cinder.conf", [], () => health.daemonReports("cinder", name, secrets));
 
   return [
     mariadb(),
@@ -153,19 +162,21 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       "--log-file",
       logFile("octavia"),
     ),
-    novaDaemon("nova-conductor", []),
-    novaDaemon("nova-scheduler", []),
+    novaDaemon("nova-conductor", "nova.cmd.conductor", []),
+    novaDaemon("nova-scheduler", "nova.cmd.scheduler", []),
     // its first report to Placement and Keystone is not repeated for a minute: they must answer
-    novaDaemon("nova-compute", ["keystone", "placement", "neutron"], {
+    novaDaemon("nova-compute", "nova.cmd.compute", ["keystone", "placement", "neutron"], {
       PYTHONPATH: `${join(openstackDir, "nova_path")}:${python.PYTHONPATH}`,
       CAPI_LAB_SEED_BASE: artifacts.seedBase,
       CAPI_LAB_MACHINE_RUNNER: join(openstackDir, "machine.sh"),
       CAPI_LAB_CONTROL_PLANE_RUNNER: join(openstackDir, "control-plane.sh"),
       CAPI_LAB_K3S: artifacts.k3s ?? "/nonexistent/k3s",
     }),
-    cinderDaemon("cinder-scheduler"),
-    cinderDaemon("cinder-volume"),
-    daemon("octavia-worker", "octavia.conf", [], () => health.connectedTo("octavia-worker", ports.rabbitmq)),
+    cinderDaemon("cinder-scheduler", "cinder.cmd.scheduler"),
+    cinderDaemon("cinder-volume", "cinder.cmd.volume"),
+    daemon("octavia-worker", "octavia.cmd.octavia_worker", "octavia.conf", [], () =>
+      health.connectedTo("octavia-worker", ports.rabbitmq),
+    ),
     {
       name: "network-agent",
       command: [join(bin, "python"), join(openstackDir, "agent", "main.py"), config("agent.json")],
@@ -183,6 +194,7 @@ function mariadb(): Service {
   return {
     name: "mariadb",
     command: [
+      ...urgent,
       ...["mariadbd", "--no-defaults", "--user=root", `--datadir=${join(paths.data, "mysql")}`],
       // relative to the data folder: a socket's path has at most 107 bytes, a project's folder may be long
       ...[
@@ -208,7 +220,7 @@ function rabbitmq(): Service {
   const home = join(paths.data, "rabbitmq");
   return {
     name: "rabbitmq",
-    command: ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
+    command: [...urgent, "/usr/lib/rabbitmq/bin/rabbitmq-server"],
     env: {
       HOME: home,
       RABBITMQ_NODENAME: "lab@localhost",
@@ -236,7 +248,8 @@ export function makeFolders(): void {
   const data = ["keystone", "glance/images", "glance/staging", "glance/tasks", "nova", "cinder", "neutron"];
   const locks = ["nova", "cinder", "neutron", "glance", "placement", "octavia"].map((name) => `lock/${name}`);
   const others = ["rabbitmq", "s3", "s3-versions", ...locks];
-  for (const name of [...data, ...others]) mkdirSync(join(paths.data, name), { recursive: true });
+  for (const name of [...data, ...others])
+    mkdirSync(join(paths.data, name), { recursive: true, mode: 0o700 });
   for (const folder of [paths.etc, paths.log, paths.run, paths.mirror, join(paths.bell, "..")]) {
     mkdirSync(folder, { recursive: true });
   }

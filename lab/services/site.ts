@@ -20,8 +20,8 @@ import { run, runInside, sleep } from "../run.ts";
 import { internalUrl, paths, projectName, publicUrl, region, stateDir } from "../site.ts";
 import { ensureBucket } from "./bucket.ts";
 import { ensureCertificates } from "./certificates.ts";
-import { cloudsYaml } from "./cloud.ts";
-import { ensureContent } from "./content.ts";
+import { Cloud, cloudsYaml } from "./cloud.ts";
+import { contentTasks } from "./content.ts";
 import { type Service, defineServices, forgetMessages, infrastructure, makeFolders } from "./definitions.ts";
 import { detachVolumes, endMachines, removeControlGroups } from "./machines.ts";
 import { ensureNetwork, labNamespaces, removeNetwork } from "./network.ts";
@@ -61,17 +61,10 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
     if (service.name === "mariadb")
       task("identity content", ["mariadb"], () => bootstrap(artifacts, secrets));
   }
-  const content = [
-    "keystone",
-    "glance",
-    "nova",
-    "neutron",
-    "cinder",
-    "nova-compute",
-    "nova-scheduler",
-    "proxy",
-  ];
-  task("cloud content", [...content, "identity content"], (note) => ensureContent(secrets, note));
+  const administrator = new Cloud(secrets);
+  for (const { name, needs, make } of contentTasks) {
+    task(name, ["proxy", "identity content", "keystone", ...needs], () => make(administrator));
+  }
   task("state bucket", ["s3"], () => ensureBucket(secrets));
   const results = await Promise.allSettled(running.values());
   const failures = results.flatMap((result) =>
@@ -126,7 +119,13 @@ async function bootstrap(artifacts: Artifacts, secrets: Secrets): Promise<void> 
     credentialSecret: secrets.credentialSecret,
   };
   const { stdout } = await runInside(
-    [join(artifacts.python, "bin", "python"), join(stateDir, "..", "lab", "openstack", "bootstrap.py")],
+    [
+      "nice",
+      "-n",
+      "-10",
+      join(artifacts.python, "bin", "python"),
+      join(stateDir, "..", "lab", "openstack", "bootstrap.py"),
+    ],
     { input: JSON.stringify(input), env: { PYTHONWARNINGS: "ignore" } },
   );
   const made = JSON.parse(stdout.slice(stdout.indexOf("{"))) as {
@@ -203,7 +202,7 @@ export async function stopSite(progress: Progress): Promise<void> {
     // an orderly power-off: k3s on the seed closes its database
     progress.step("machines", () => endMachines(30_000)),
     progress.step("services", () =>
-      endProcesses((candidate) => !isInfrastructure(candidate) && !isMachine(candidate), 10_000),
+      endProcesses((candidate) => !isInfrastructure(candidate) && !isMachine(candidate), 3000),
     ),
   ]);
   await progress.step("database and broker", () => endProcesses(() => true, 20_000));

@@ -5,6 +5,7 @@ Upstream analogue: neutron.services.l3_router with its agent notifier.
 """
 import os
 
+from neutron import policy
 from neutron.services.l3_router import l3_router_plugin
 from neutron_lib import constants
 from neutron_lib.callbacks import events, registry, resources
@@ -37,6 +38,8 @@ def ring(resource, event, trigger, payload=None, **kwargs):
 class LabL3Plugin(l3_router_plugin.L3RouterPlugin):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        # upstream loads the rules with the first request, and not thread-safely: others at that moment are refused (403)
+        policy.init()
         for resource in WATCHED:
             for event in (events.AFTER_CREATE, events.AFTER_UPDATE, events.AFTER_DELETE):
                 registry.subscribe(ring, resource, event)
