@@ -1,0 +1,180 @@
+/**
+ * The whole program for each stack, against a golden file, and what must hold for every resource of it.
+ *
+ * Proves what is asked for, with which options, in which order, and that no secret is asked for in plain. Does not
+ * prove that an engine or a cloud does it. Regenerate with UPDATE_GOLDEN=1 after looking at why it differs.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mock, test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
+import { parse, stringify } from "yaml";
+import {
+  isSecret,
+  leaks,
+  PLANTED,
+  readable,
+  record,
+  type Recording,
+  type Registration,
+} from "../support/mocks.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const STACKS = ["dev", "prod", "lab"] as const;
+
+// Kubeconfigs are read anew every few weeks: the number of that period is an input.
+mock.timers.enable({ apis: ["Date"], now: new Date("2026-11-23T00:00:00Z") });
+process.env["CAPI_MGMT_OFFLINE"] = "0";
+
+interface Ran {
+  readonly recording: Recording;
+  readonly outputs: Record<string, unknown>;
+}
+
+/** Configuration of a stack's file, with planted secrets. */
+function configOf(stack: string): Record<string, string> {
+  const { config } = parse(readFileSync(join(ROOT, `Pulumi.${stack}.yaml`), "utf8")) as {
+    config: Record<string, Record<string, unknown>>;
+  };
+  config["capi-mgmt:openstack"] = {
+    ...config["capi-mgmt:openstack"],
+    authUrl: "https://cloud.example.org:5000/v3",
+    applicationCredentialId: "0123456789abcdef0123456789abcdef",
+    applicationCredentialSecret: PLANTED.applicationCredential,
+  };
+  config["capi-mgmt:monitoring"] = {
+    ...config["capi-mgmt:monitoring"],
+    slack: { webhookUrl: `https://hooks.example.org/${PLANTED.slack}` },
+  };
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, JSON.stringify(value)]));
+}
+
+let runs = 0;
+
+async function run(stack: string, preview = false): Promise<Ran> {
+  const recording = await record({ stack, preview, config: configOf(stack) });
+  // A query of its own makes Node run the module again.
+  const module = (await import(`../../index.ts?run=${(runs += 1)}`)) as {
+    default: Record<string, unknown>;
+  };
+  await recording.settled();
+  return { recording, outputs: module.default };
+}
+
+/** Of a script only what configuration puts into it: its code has tests of its own. */
+function withoutCode(value: unknown): unknown {
+  if (typeof value === "string" && value.startsWith("{\n")) {
+    const [variables = ""] = value.slice(2).split("\nset -euo pipefail");
+    return variables;
+  }
+  if (Array.isArray(value)) return value.map(withoutCode);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withoutCode(child)]));
+  }
+  return value;
+}
+
+function golden({ recording, outputs }: Ran): string {
+  const isSet = (value: unknown) =>
+    value !== "" && value !== false && !(Array.isArray(value) && value.length === 0);
+  const resources = recording.resources
+    .toSorted((one, other) => (one.urn < other.urn ? -1 : 1))
+    .map(({ urn: _urn, custom: _custom, inputs, ...rest }) => ({
+      ...Object.fromEntries(Object.entries(rest).filter(([, value]) => isSet(value))),
+      inputs: withoutCode(readable(inputs)),
+    }));
+  return stringify(
+    { resources, outputs: Object.keys(outputs).toSorted() },
+    { lineWidth: 0, aliasDuplicateObjects: false },
+  );
+}
+
+for (const stack of STACKS) {
+  test(`${stack}: the program is what the golden file says`, async () => {
+    const text = golden(await run(stack));
+    const file = join(import.meta.dirname, "golden", `${stack}.yaml`);
+    if (process.env["UPDATE_GOLDEN"] === "1") writeFileSync(file, text);
+    assert.equal(
+      text,
+      readFileSync(file, "utf8"),
+      "differs from the golden file; UPDATE_GOLDEN=1 rewrites it",
+    );
+    for (const secret of Object.values(PLANTED))
+      assert.ok(!text.includes(secret), `${secret} is in the golden file`);
+  });
+
+  test(`${stack}: what must hold for every resource`, async () => {
+    const { recording, outputs } = await run(stack);
+    assert.ok(recording.resources.length > 40);
+    for (const resource of recording.resources) assertWellMade(resource, recording);
+    const planted = [
+      ...recording.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
+      ...[...recording.outputs].flatMap(([urn, values]) => leaks(values, urn)),
+    ];
+    assert.deepEqual(planted, [], "a secret is in plain text");
+    await assertOutputs(outputs, stack);
+  });
+
+  test(`${stack}: a preview of something new needs nothing that is not there yet`, async () => {
+    const { recording } = await run(stack, true);
+    const update = await run(stack);
+    const names = ({ recording: { resources } }: Ran) => resources.map(({ urn }) => urn).toSorted();
+    assert.deepEqual(names({ recording, outputs: {} }), names(update));
+    assert.deepEqual(
+      recording.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
+      [],
+    );
+  });
+}
+
+/** The component contract, for one resource. */
+function assertWellMade(resource: Registration, recording: Recording): void {
+  const at = `${resource.type} ${resource.name}`;
+  const isProvider = resource.type.startsWith("pulumi:providers:");
+  if (!resource.custom) {
+    assert.ok(recording.outputs.has(resource.urn), `${at} never registered its outputs`);
+    assert.match(resource.type, /^capi-mgmt:index:/);
+    return;
+  }
+  if (!isProvider) {
+    assert.notEqual(resource.parent, "", `${at} has no parent`);
+    assert.ok(resource.name.startsWith(`${resource.parent}-`), `${at} is not named after ${resource.parent}`);
+  }
+  if (/^(openstack|kubernetes):/.test(resource.type)) {
+    assert.notEqual(resource.provider, "", `${at} has no explicit provider`);
+  }
+  if (resource.type === "command:remote:Command") {
+    const { create, update, connection, addPreviousOutputInEnv } = resource.inputs;
+    assert.ok(isSecret(connection), `${at}: the connection holds a private key`);
+    assert.equal(create, "sudo -n bash -s -- create", `${at}: nothing else belongs into a command line`);
+    assert.equal(update, "sudo -n bash -s -- update", `${at}: without update a trigger replaces`);
+    assert.equal(addPreviousOutputInEnv, false);
+    const hides = resource.additionalSecretOutputs.includes("stdout");
+    assert.equal(resource.inputs["logging"], hides ? "none" : "stderr", `${at}: logging`);
+  }
+  if (resource.type.endsWith(":Release")) {
+    assert.equal(typeof resource.inputs["name"], "string", `${at}: a release needs a name of its own`);
+  }
+}
+
+const SECRET_OUTPUTS = ["magnumKubeconfig", "haKubeconfig", "k3sKubeconfig", "seedSshPrivateKey"];
+const PLAIN_OUTPUTS = ["seedAddress", "seedUser", "clusterName", "apiServerAddress", "versions"];
+
+async function assertOutputs(outputs: Record<string, unknown>, stack: string): Promise<void> {
+  assert.deepEqual(Object.keys(outputs).toSorted(), [...SECRET_OUTPUTS, ...PLAIN_OUTPUTS].toSorted());
+  for (const name of SECRET_OUTPUTS)
+    assert.equal(await pulumi.isSecret(pulumi.output(outputs[name])), true, name);
+  for (const name of PLAIN_OUTPUTS)
+    assert.equal(await pulumi.isSecret(pulumi.output(outputs[name])), false, name);
+  const value = (name: string) =>
+    new Promise<unknown>((resolve) => {
+      (pulumi.output(outputs[name]) as pulumi.Output<unknown>).apply(resolve);
+    });
+  assert.equal(await value("clusterName"), `capi-mgmt-${stack}`);
+  assert.equal(await value("seedAddress"), "203.0.113.102");
+  assert.equal(await value("apiServerAddress"), "203.0.113.103");
+  const magnum = String(await value("magnumKubeconfig"));
+  assert.match(magnum, /server: https:\/\/203\.0\.113\.103:6443/);
+  assert.match(magnum, new RegExp(`token: ${PLANTED.token}`));
+}
