@@ -5,9 +5,8 @@
  * a change to a configuration layer concerns the sites that name it; any other change that the program can see
  * concerns every site; documentation and tests concern none.
  */
-import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parse } from "yaml";
+import { inspectStack } from "../config/program.ts";
+import { stackNames } from "../config/stackFile.ts";
 
 export interface Site {
   readonly name: string;
@@ -35,25 +34,18 @@ const WITHOUT_EFFECT = [
 /**
  * The sites of a checkout, by name.
  *
- * The tier is the stack's `pipeline.tier`; without it a site is production, the one that waits.
+ * A site whose file is wrong is still a site: its preview is what tells the author.
  */
 export function readSites(root: string): Site[] {
-  return globSync("Pulumi.*.yaml", { cwd: root })
-    .map((file) => ({ file, name: file.slice("Pulumi.".length, -".yaml".length) }))
-    .filter(({ name }) => name !== "lab")
-    .map(({ file, name }) => {
-      const stack = (parse(readFileSync(join(root, file), "utf8")) ?? {}) as {
-        config?: Record<string, unknown>;
+  return stackNames(root)
+    .filter((name) => name !== "lab")
+    .map((name) => {
+      const { layers = [], pipeline } = inspectStack(root, name).values as {
+        layers?: string[];
+        pipeline?: { tier?: string };
       };
-      const layers = stack.config?.["capi-mgmt:layers"];
-      const pipeline = stack.config?.["capi-mgmt:pipeline"] as { tier?: unknown } | undefined;
-      return {
-        name,
-        layers: Array.isArray(layers) ? layers.map(String) : [],
-        tier: pipeline?.tier === "staging" ? ("staging" as const) : ("production" as const),
-      };
-    })
-    .sort((a, b) => a.name.localeCompare(b.name));
+      return { name, layers, tier: pipeline?.tier === "staging" ? "staging" : "production" };
+    });
 }
 
 /** The sites that a set of changed files (paths relative to the checkout) concerns. */

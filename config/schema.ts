@@ -9,7 +9,7 @@ import { z } from "zod";
 import { dnsLabel } from "./formats.ts";
 import { cluster } from "./sections/cluster.ts";
 import { clusterApi } from "./sections/clusterApi.ts";
-import { magnum, monitoring, policy, protect } from "./sections/operations.ts";
+import { magnum, monitoring, pipeline, policy, protect } from "./sections/operations.ts";
 import { mirror, openstack } from "./sections/openstack.ts";
 import { k3s, seed, tools } from "./sections/seed.ts";
 
@@ -30,6 +30,7 @@ export const configSchema = z.strictObject({
   magnum,
   protect,
   policy,
+  pipeline,
 });
 
 type DeepReadonly<T> = T extends readonly (infer E)[]

@@ -101,3 +101,10 @@ export const policy = z.strictObject({
       legal: "a list of {rule, reason, expires}",
     }),
 });
+
+export const pipeline = z.strictObject({
+  tier: choice("staging", "production").meta({
+    description:
+      "How the pipeline of the default branch deploys the site: staging by itself, production when a person says so.",
+  }),
+});

@@ -33,14 +33,11 @@ for (const [changed, concerned] of table) {
   });
 }
 
-void test("sites are the stack files, without the lab; production unless the file says staging", () => {
+void test("sites are the stack files, without the lab; production unless a layer or the file says staging", () => {
   const root = mkdtempSync(join(tmpdir(), "sites-"));
   try {
     writeFileSync(join(root, "Pulumi.prod.yaml"), "config:\n  capi-mgmt:layers: [production]\n");
-    writeFileSync(
-      join(root, "Pulumi.dev.yaml"),
-      "config:\n  capi-mgmt:layers: [development]\n  capi-mgmt:pipeline:\n    tier: staging\n",
-    );
+    writeFileSync(join(root, "Pulumi.dev.yaml"), "config:\n  capi-mgmt:layers: [development]\n");
     writeFileSync(join(root, "Pulumi.lab.yaml"), "config: {}\n");
     writeFileSync(join(root, "Pulumi.empty.yaml"), "");
     writeFileSync(join(root, "Pulumi.yaml"), "name: capi-mgmt\n");
