@@ -11,6 +11,8 @@ import { failure, Output, type Ending, type Logging, type Printed } from "./outp
 
 /** After an interrupt the command gets this long to end by itself before it is killed, in milliseconds. */
 const GRACE = 5000;
+/** And this long after it was killed for the server to say so. */
+const FAREWELL = 1000;
 
 /** Runs `command` on inputs.connection. Throws when there is no connection or it does not end with 0. */
 export async function runRemote(
@@ -77,6 +79,15 @@ async function accepted(
   return Object.fromEntries(Object.entries({ ...wanted, ...earlier }).filter(([name]) => arrived.has(name)));
 }
 
+/**
+ * The part of ssh2 1.17.0's channel that sends a signal. Its public signal() does nothing once stdin has been closed, which it
+ * always is here; the protocol has no such rule.
+ */
+interface Inside {
+  outgoing: { id: number };
+  _client: { _protocol: { signal(channel: number, name: string): void } };
+}
+
 function execute(
   loan: Loan,
   command: string,
@@ -97,10 +108,17 @@ function execute(
     let channel: ClientChannel | undefined;
     let last: NodeJS.Timeout | undefined;
     const interrupt = (): void => {
-      channel?.signal("TERM");
+      if (!channel) return;
+      const { outgoing, _client: client } = channel as unknown as Inside;
+      client._protocol.signal(outgoing.id, "TERM");
       last = setTimeout(() => {
-        channel?.signal("KILL");
-        channel?.close();
+        client._protocol.signal(outgoing.id, "KILL");
+        last = setTimeout(() => {
+          // OpenSSH passes no signals on in sessions of root (no privilege separation there), and says nothing.
+          channel?.close();
+          finish();
+          reject(new Error(`the command on ${loan.where} was interrupted but did not end: it may still run`));
+        }, FAREWELL);
       }, GRACE);
     };
     const finish = (): void => {
