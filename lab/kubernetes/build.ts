@@ -91,19 +91,19 @@ export async function buildKubernetes(
 
 /** Runs the compiler. It names each package it has finished, cached ones not, which is the only progress there is. */
 async function compile(output: string, progress: (message: string) => void): Promise<void> {
-  progress("fetching modules");
-  await run("go", ["mod", "download"], { cwd: sourceDir });
+  let fetched = 0;
   let compiled = 0;
   let shown = 0;
   progress("compiling");
   await run("go", ["build", "-v", "-buildvcs=false", "-ldflags", linkerFlags(), "-o", output, "./cmd/k3s"], {
     cwd: sourceDir,
     env: { CGO_ENABLED: "0" }, // static, with the SQLite driver that is written in Go
-    onLine: () => {
-      compiled += 1;
+    onLine: (line) => {
+      if (line.startsWith("go: downloading ")) fetched += 1;
+      else compiled += 1;
       if (Date.now() - shown < 1000) return;
       shown = Date.now();
-      progress(`compiling, ${compiled} packages done`);
+      progress(compiled > 0 ? `compiling, ${compiled} packages done` : `fetching, ${fetched} modules done`);
     },
   });
 }
