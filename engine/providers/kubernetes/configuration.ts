@@ -9,6 +9,8 @@ import { readKubeconfig, type Kubeconfig } from "./kubeconfig.ts";
 export interface Configuration {
   /** Undefined while the kubeconfig is not known, as before the cluster's first deployment. */
   readonly kubeconfig: Kubeconfig | undefined;
+  /** Why there is no kubeconfig, if it is not for being unknown yet. It only matters once the cluster is needed. */
+  readonly problem: string | undefined;
   readonly context: string | undefined;
   readonly cluster: string | undefined;
   /** The namespace of objects that name none. */
@@ -58,9 +60,16 @@ export function configurationOf(
       : typeof given === "object" && given !== null
         ? JSON.stringify(given)
         : (environment["KUBECONFIG"] ?? "~/.kube/config");
-  const kubeconfig = unknown ? undefined : readKubeconfig(source, { context, cluster });
+  let kubeconfig: Kubeconfig | undefined;
+  let problem: string | undefined;
+  try {
+    kubeconfig = unknown ? undefined : readKubeconfig(source, { context, cluster });
+  } catch (error) {
+    problem = (error as Error).message;
+  }
   return {
     kubeconfig,
+    problem,
     context,
     cluster,
     namespace: text(inputs["namespace"]) ?? (kubeconfig?.namespace || "default"),
@@ -110,11 +119,7 @@ export function diffConfiguration(olds: Properties, news: Properties): DiffResul
 }
 
 function activeCluster(inputs: Properties): Record<string, unknown> | undefined {
-  try {
-    return configurationOf(inputs, {}).kubeconfig?.cluster;
-  } catch {
-    return undefined; // no readable kubeconfig names no cluster that could have changed
-  }
+  return configurationOf(inputs, {}).kubeconfig?.cluster;
 }
 
 function text(value: Value | undefined): string | undefined {

@@ -39,8 +39,7 @@ class KubernetesProvider implements Provider {
   #instance: Instance | undefined;
 
   configure(inputs: Properties): Promise<void> {
-    const configuration = configurationOf(inputs);
-    this.#instance = { configuration, cluster: clusterOf(configuration) };
+    this.#instance = instanceOf(configurationOf(inputs));
     return Promise.resolve();
   }
 
@@ -115,9 +114,14 @@ class KubernetesProvider implements Provider {
 }
 
 /** A kubeconfig without a usable server only matters once something is to be done in its cluster. */
-function clusterOf(configuration: Configuration): Cluster | undefined {
+function instanceOf(configuration: Configuration): Instance {
   const { kubeconfig, cluster } = configuration;
-  return kubeconfig === undefined ? undefined : new Cluster(kubeconfig, cluster);
+  if (kubeconfig === undefined) return { configuration, cluster: undefined };
+  try {
+    return { configuration, cluster: new Cluster(kubeconfig, cluster) };
+  } catch (error) {
+    return { configuration: { ...configuration, problem: (error as Error).message }, cluster: undefined };
+  }
 }
 
 export const factory: ProviderFactory = () => new KubernetesProvider();

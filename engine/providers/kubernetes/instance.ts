@@ -18,7 +18,10 @@ const HINT =
 /** The instance's cluster. Throws, saying what to do, if it is not known or does not answer. */
 export async function requireCluster(instance: Instance, purpose: string): Promise<Cluster> {
   const { cluster } = instance;
-  if (cluster === undefined) throw new Error(`cannot ${purpose}: the kubeconfig is not known yet`);
+  if (cluster === undefined) {
+    const why = instance.configuration.problem ?? "the kubeconfig is not known yet";
+    throw new Error(`cannot ${purpose}: ${why}`);
+  }
   const missed = await cluster.connection.unreachable();
   if (missed === undefined) return cluster;
   const hint = purpose.startsWith("create") || purpose.startsWith("update") ? "" : ` ${HINT}`;
