@@ -55,7 +55,7 @@ export class ClusterApi extends pulumi.ComponentResource {
       {
         connection: args.connection,
         script: this.script(args),
-        triggers: [args.serverId],
+        runAgainOn: [args.serverId],
         hasDelete: true,
       },
       // The manifests hold certificates and issuers.

@@ -5,6 +5,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { durationSeconds } from "../config/units.ts";
+import { withVariable } from "../lib/shell.ts";
 
 export type Connection = command.types.input.remote.ConnectionArgs;
 
@@ -53,12 +54,15 @@ export interface SeedScriptArgs {
   /** True if the script has something to do when the resource goes. Default: false. */
   readonly hasDelete?: boolean;
   /** Values whose change runs the script again, as an update. */
-  readonly triggers?: pulumi.Input<pulumi.Input<string | number>[]>;
+  readonly runAgainOn: readonly pulumi.Input<string | number>[];
 }
 
 /**
- * A script on the seed, as root. It travels by standard input, so that no process list shows what it holds; a change
- * of it is an update, never a replacement, because `update` is given.
+ * A script on the seed, as root. It travels by standard input, so that no process list shows what it holds.
+ *
+ * What makes it run again is part of the script and not of `triggers`: their change replaces the Command, also where
+ * `update` is given, and the old one's delete would run after the new one's create: k3s would be stopped after its
+ * upgrade. See docs/decisions.
  */
 export function seedScript(
   name: string,
@@ -74,8 +78,9 @@ export function seedScript(
       create: run("create"),
       update: run("update"),
       ...(args.hasDelete === true ? { delete: run("delete") } : {}),
-      stdin: args.script,
-      ...(args.triggers === undefined ? {} : { triggers: args.triggers }),
+      stdin: pulumi
+        .all([args.script, pulumi.all([...args.runAgainOn])])
+        .apply(([script, values]) => withVariable(script, "RUN_AGAIN_ON", values.map(String))),
       // sshd accepts no such variables, and a secret output has no business in an environment.
       addPreviousOutputInEnv: false,
       logging: secret ? command.remote.Logging.None : command.remote.Logging.Stderr,

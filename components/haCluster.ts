@@ -1,13 +1,18 @@
 /**
  * The HA management cluster, made by Cluster API on k3s. Upstream analogue: azimuth-ops role capi_cluster.
  */
+import { createHash } from "node:crypto";
 import * as k8s from "@pulumi/kubernetes";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
 import type { ClusterConfig, Config, ProtectConfig } from "../config/schema.ts";
 import { openstackClusterValues } from "../lib/chart-values.ts";
-import { clusterKubeconfigScript, clusterReadyScript } from "../lib/cluster-scripts.ts";
+import {
+  clusterKubeconfigScript,
+  clusterReadyScript,
+  clusterTeardownScript,
+} from "../lib/cluster-scripts.ts";
 import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { chart } from "./chart.ts";
@@ -96,6 +101,7 @@ export class HaCluster extends pulumi.ComponentResource {
         ? {}
         : { seedCidr: pulumi.interpolate`${args.seedEgressAddress}/32` }),
     });
+    const teardown = this.teardown(name, args, values, opts);
     const release = chart(
       `${name}-release`,
       {
@@ -110,8 +116,8 @@ export class HaCluster extends pulumi.ComponentResource {
         // not be rolled back, nor a first install be uninstalled, machines and all. The wait below judges.
         atomic: false,
       },
-      // Its kinds and their webhooks come from Cluster API on k3s.
-      { ...protectedChild, ...(opts.dependsOn === undefined ? {} : { dependsOn: opts.dependsOn }) },
+      // The teardown outlives it; and with it, Cluster API on k3s, which brings the release's kinds and webhooks.
+      { ...protectedChild, dependsOn: [teardown] },
     );
     this.kubeconfig = this.awaitReady(name, args, values, release);
     this.apiServerAddress = pulumi.unsecret(
@@ -165,41 +171,73 @@ export class HaCluster extends pulumi.ComponentResource {
     return { networkId, ...(subnetId === undefined ? {} : { subnetId }) };
   }
 
-  /** Waits on the seed, then reads the kubeconfig. On destroy the Cluster is gone before anything under it goes. */
+  /**
+   * On destroy, runs between the release and everything the cluster stands on: it waits until the Cluster is gone.
+   * It comes before the release so that a release or a wait that failed is taken down just the same; with the
+   * credentials gone first, the cluster could never be deleted (CAPO #906).
+   */
+  private teardown(
+    name: string,
+    args: HaClusterArgs,
+    values: object,
+    opts: pulumi.ComponentResourceOptions,
+  ): pulumi.Resource {
+    return seedScript(
+      `${name}-teardown`,
+      {
+        connection: args.connection,
+        script: clusterTeardownScript({ ...this.target(args), timeout: args.cluster.timeouts.delete }),
+        // With the values come credentials, addresses, network and image: they go after it.
+        runAgainOn: [fingerprint(values)],
+        hasDelete: true,
+      },
+      {
+        parent: this,
+        protect: args.protect.cluster,
+        // Cluster API on k3s does the deleting.
+        ...(opts.dependsOn === undefined ? {} : { dependsOn: opts.dependsOn }),
+      },
+    );
+  }
+
+  /** Waits on the seed, then reads the kubeconfig. */
   private awaitReady(
     name: string,
     args: HaClusterArgs,
     values: object,
     release: k8s.helm.v3.Release,
   ): pulumi.Output<string> {
-    const { cluster, clusterName } = args;
-    const target = { cluster: clusterName, namespace: NAMESPACE };
+    const { cluster, connection, serverId } = args;
     const ready = seedScript(
       `${name}-ready`,
       {
-        connection: args.connection,
-        script: clusterReadyScript({
-          ...target,
-          readyTimeout: cluster.timeouts.ready,
-          deleteTimeout: cluster.timeouts.delete,
-        }),
+        connection,
+        script: clusterReadyScript({ ...this.target(args), timeout: cluster.timeouts.ready }),
         // Whatever changes the release makes it wait again.
-        triggers: [args.serverId, cluster.chart.version, pulumi.jsonStringify(values)],
-        hasDelete: true,
+        runAgainOn: [serverId, cluster.chart.version, fingerprint(values)],
       },
       // What it waits for is what the release makes.
-      { parent: this, protect: args.protect.cluster, dependsOn: [release] },
+      { parent: this, dependsOn: [release] },
     );
     const kubeconfig = seedScript(
       `${name}-kubeconfig`,
       {
-        connection: args.connection,
-        script: clusterKubeconfigScript(target),
-        triggers: [args.serverId, ready.stdout, args.readKubeconfigOn],
+        connection,
+        script: clusterKubeconfigScript(this.target(args)),
+        runAgainOn: [serverId, ready.stdout, args.readKubeconfigOn],
         secretOutput: true,
       },
       { parent: this },
     );
     return pulumi.secret(kubeconfig.stdout);
   }
+
+  private target(args: HaClusterArgs) {
+    return { cluster: args.clusterName, namespace: NAMESPACE };
+  }
+}
+
+/** Short and the same for the same values: they themselves would be in the state three times more. */
+function fingerprint(values: object): pulumi.Output<string> {
+  return pulumi.jsonStringify(values).apply((text) => createHash("sha256").update(text).digest("hex"));
 }

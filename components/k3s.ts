@@ -64,14 +64,14 @@ export class K3s extends pulumi.ComponentResource {
               ...mirror,
             }),
           ),
-        triggers: [args.serverId],
+        runAgainOn: [args.serverId],
         hasDelete: true,
       },
       { parent: this },
     );
     const tools = seedScript(
       `${name}-tools`,
-      { connection, script: toolsScript({ ...args.tools, ...mirror }), triggers: [args.serverId] },
+      { connection, script: toolsScript({ ...args.tools, ...mirror }), runAgainOn: [args.serverId] },
       { parent: this },
     );
     const kubeconfig = seedScript(
@@ -85,7 +85,7 @@ export class K3s extends pulumi.ComponentResource {
             server: `https://${address}:${K3S_API_PORT}`,
           }),
         ),
-        triggers: [args.serverId, args.readKubeconfigOn],
+        runAgainOn: [args.serverId, args.readKubeconfigOn],
         secretOutput: true,
       },
       // The file that it prints is k3s's. And whoever has this kubeconfig may count on kubectl being on the seed.

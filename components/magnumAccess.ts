@@ -92,7 +92,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
         type: "kubernetes.io/service-account-token",
       },
       // A token that is handed out must be allowed to do something.
-      { parent: this, dependsOn: [binding], additionalSecretOutputs: ["data"] },
+      { parent: this, dependsOn: [binding] },
     );
     return token.data;
   }

@@ -121,7 +121,7 @@ export class Seed extends pulumi.ComponentResource {
           authorizedKeys: seed.authorizedKeys,
           timeout: seed.timeouts.ssh,
         }),
-        triggers: [server.id],
+        runAgainOn: [server.id],
       },
       { parent: this },
     );

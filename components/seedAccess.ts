@@ -31,7 +31,7 @@ export class SeedAccess extends pulumi.ComponentResource {
         script: pulumi
           .secret(args.kubeconfig)
           .apply((content) => homeFileScript({ user: args.user, fileName: args.fileName, content })),
-        triggers: [args.serverId],
+        runAgainOn: [args.serverId],
         hasDelete: true,
       },
       { parent: this },

@@ -11,16 +11,23 @@ export interface ClusterArgs {
   readonly namespace: string;
 }
 
-/** Waits for every condition of the cluster; on delete deletes it and waits until it is gone. */
-export function clusterReadyScript(
-  args: ClusterArgs & { readonly readyTimeout: string; readonly deleteTimeout: string },
-): string {
+/** Waits for every condition of the cluster. */
+export function clusterReadyScript(args: ClusterArgs & { readonly timeout: string }): string {
   return script(["cluster", "cluster-ready"], {
     KUBECONFIG_CONTENT: undefined,
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
-    READY_SECONDS: durationSeconds(args.readyTimeout),
-    DELETE_SECONDS: durationSeconds(args.deleteTimeout),
+    READY_SECONDS: durationSeconds(args.timeout),
+  });
+}
+
+/** On delete, waits until the cluster is gone. */
+export function clusterTeardownScript(args: ClusterArgs & { readonly timeout: string }): string {
+  return script(["cluster", "cluster-teardown"], {
+    KUBECONFIG_CONTENT: undefined,
+    CLUSTER: args.cluster,
+    NAMESPACE: args.namespace,
+    DELETE_SECONDS: durationSeconds(args.timeout),
   });
 }
 

@@ -58,3 +58,8 @@ export function script(
 export function enclosed(lines: readonly string[]): string {
   return ["{", ...lines, "exit 0", "}", ""].join("\n");
 }
+
+/** A script with one more variable in front. */
+export function withVariable(text: string, name: string, value: Variable): string {
+  return text.replace(/^\{\n/, () => `{\n${assignment(name, value)}\n`);
+}

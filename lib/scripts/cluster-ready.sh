@@ -1,6 +1,6 @@
 #!/bin/bash
-# The HA cluster as Cluster API sees it, from k3s: waits until it is ready; on delete deletes it and waits.
-#   CLUSTER, NAMESPACE, READY_SECONDS, DELETE_SECONDS; cluster.sh
+# The HA cluster as Cluster API sees it, from k3s: waits until it is ready.
+#   CLUSTER, NAMESPACE, READY_SECONDS; cluster.sh
 # Upstream analogue: azimuth-ops role capi_cluster, whose conditions these are.
 
 label=capi.stackhpc.com/cluster
@@ -42,15 +42,6 @@ unmet() {
     }'
 }
 
-show_failure() {
-  local kind
-  for kind in openstackclusters.infrastructure.cluster.x-k8s.io machines.cluster.x-k8s.io openstackmachines.infrastructure.cluster.x-k8s.io; do
-    kubectl get "$kind" --namespace "$NAMESPACE" --selector "cluster.x-k8s.io/cluster-name=$CLUSTER" \
-      --output 'jsonpath={range .items[*]}{.kind} {.metadata.name}:{"\n"}{range .status.conditions[?(@.status=="False")]}  {.type} {.reason}: {.message}{"\n"}{end}{end}' >&2 2> /dev/null || true
-  done
-  last_events "$NAMESPACE"
-}
-
 on_create() {
   local end state pending last='' settled=
   use_cluster
@@ -78,39 +69,4 @@ on_create() {
   done
   say "cluster $CLUSTER is ready"
   kubectl get clusters.cluster.x-k8s.io "$CLUSTER" --namespace "$NAMESPACE" --output 'jsonpath={.metadata.uid}'
-}
-
-cluster_exists() {
-  kubectl get clusters.cluster.x-k8s.io "$CLUSTER" --namespace "$NAMESPACE" --ignore-not-found --output name | grep -q .
-}
-
-# Deletes the Cluster and waits until Cluster API has taken everything below it out of OpenStack, while credentials,
-# controllers and network are still there. The chart keeps these objects on uninstall for the same reason.
-on_delete() {
-  local end last='' now
-  use_cluster
-  if ! kubectl get crd clusters.cluster.x-k8s.io --output name > /dev/null 2>&1; then
-    kubectl get --raw /readyz > /dev/null || fail "k3s does not answer: cluster $CLUSTER cannot be deleted"
-    return 0
-  fi
-  end=$(deadline "$DELETE_SECONDS")
-  if cluster_exists; then
-    kubectl delete clusters.cluster.x-k8s.io "$CLUSTER" --namespace "$NAMESPACE" --wait=false > /dev/null
-  fi
-  while cluster_exists; do
-    now=$(kubectl get machines.cluster.x-k8s.io --namespace "$NAMESPACE" --selector "cluster.x-k8s.io/cluster-name=$CLUSTER" --output name 2> /dev/null | wc -l)
-    if [[ $now != "$last" ]]; then
-      say "waiting for cluster $CLUSTER to go: $now machines left"
-      last=$now
-    fi
-    if ! before "$end"; then
-      show_failure
-      fail "cluster $CLUSTER is not gone after $DELETE_SECONDS s (setting cluster.timeouts.delete); its credentials are kept, so that the next try can finish"
-    fi
-    sleep 2
-  done
-  # Templates of earlier versions, which the chart keeps and nothing owns any more.
-  kubectl delete openstackmachinetemplates.infrastructure.cluster.x-k8s.io,kubeadmconfigtemplates.bootstrap.cluster.x-k8s.io \
-    --namespace "$NAMESPACE" --selector "$label=$CLUSTER" --ignore-not-found > /dev/null
-  say "cluster $CLUSTER is gone"
 }

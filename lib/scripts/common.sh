@@ -9,10 +9,17 @@ export LC_ALL=C
 
 say() { printf '%s\n' "$*" >&2; }
 
+# Exit code of what has been told.
+told=70
+
 fail() {
   printf 'error: %s\n' "$*" >&2
-  exit 1
+  exit "$told"
 }
+
+# Whatever else ends the script is told too; the command as it is written here, so without what variables hold.
+set -E
+trap '(($? == told)) || say "error: failed: $BASH_COMMAND"' ERR
 
 on_update() { on_create; }
 on_delete() { :; }

@@ -108,7 +108,7 @@ const refused: [string, Disk, RegExp][] = [
 for (const [what, disk, message] of refused) {
   test(`a volume with ${what} is refused`, (context) => {
     const { result, fstab } = run(context, { link: VIRTIO, ...disk });
-    assert.equal(result.code, 1);
+    assert.equal(result.code, 70);
     assert.match(result.stderr, message);
     assert.ok(!result.calls.some((call) => /^(mkfs|mount )/.test(call)));
     assert.match(fstab, /UUID=old/);
@@ -117,7 +117,7 @@ for (const [what, disk, message] of refused) {
 
 test("a volume that does not appear is an error that lists what is there, whatever device Nova reported", (context) => {
   const { result } = run(context, { link: "virtio-another-volume" });
-  assert.equal(result.code, 1);
+  assert.equal(result.code, 70);
   assert.match(
     result.stderr,
     new RegExp(`volume ${ID} has not appeared below \\S+ within 1 s; there are: virtio-another-volume`),
@@ -135,7 +135,7 @@ test("k3s data on the root disk is not hidden under the mount", (context) => {
     programs: { blkid: "echo our-uuid", mountpoint: "exit 1", mount: "", systemctl: "" },
     run: "mount_volume /dev/vdb",
   });
-  assert.equal(result.code, 1);
+  assert.equal(result.code, 70);
   assert.match(result.stderr, /on the root disk is not empty: k3s has run there without its volume/);
   assert.ok(!result.calls.some((call) => call.startsWith("mount ")));
 });

@@ -86,7 +86,7 @@ test("fetch_verified keeps nothing that differs from its checksum and downloads 
     programs,
     run: `printf other > "$HOME/served"; fetch_verified https://x/z ${sum} "$FOLDER/out/z"`,
   });
-  assert.equal(bad.code, 1);
+  assert.equal(bad.code, 70);
   assert.match(bad.stderr, /^error: https:\/\/x\/z: SHA-256 is d9298a10\w+, expected 2cf24dba/);
   assert.deepEqual(readdirSync(join(folder, "out")), ["y"]);
 });
@@ -106,7 +106,7 @@ test("expected_sum reads both forms of checksum files, and prefers a pinned one"
   });
   assert.equal(run.stdout, `${b}\n${a}\n${"c".repeat(64)}\n`);
   assert.equal(run.stderr, "error: https://x has no SHA-256 of k3s\n");
-  assert.equal(run.code, 1);
+  assert.equal(run.code, 70);
 });
 
 test("an image that differs from its publisher's checksum is refused and not kept", (context) => {

@@ -145,10 +145,11 @@ function assertWellMade(resource: Registration, recording: Recording): void {
     assert.notEqual(resource.provider, "", `${at} has no explicit provider`);
   }
   if (resource.type === "command:remote:Command") {
-    const { create, update, connection, addPreviousOutputInEnv } = resource.inputs;
+    const { create, update, connection, addPreviousOutputInEnv, triggers } = resource.inputs;
     assert.ok(isSecret(connection), `${at}: the connection holds a private key`);
     assert.equal(create, "sudo -n bash -s -- create", `${at}: nothing else belongs into a command line`);
-    assert.equal(update, "sudo -n bash -s -- update", `${at}: without update a trigger replaces`);
+    assert.equal(update, "sudo -n bash -s -- update", at);
+    assert.equal(triggers, undefined, `${at}: triggers replace, and then the old one's delete runs`);
     assert.equal(addPreviousOutputInEnv, false);
     const hides = resource.additionalSecretOutputs.includes("stdout");
     assert.equal(resource.inputs["logging"], hides ? "none" : "stderr", `${at}: logging`);

@@ -1,0 +1,351 @@
+/**
+ * The scripts around Cluster API with a stand-in for kubectl. That kubectl's answers look like this was seen with a
+ * real API server; that Cluster API behaves so is shown in the lab, by its stand-in, and on a real site.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { runShell, type ShellRun, temporaryFolder } from "../support/shell.ts";
+
+const READY = { KUBECONFIG_CONTENT: "", CLUSTER: "capi-mgmt-x", NAMESPACE: "default", READY_SECONDS: 30 };
+
+const conditions = (changes: Readonly<Record<string, string>> = {}) =>
+  Object.entries({
+    Available: "True",
+    RollingOut: "False",
+    ControlPlaneMachinesUpToDate: "True",
+    ControlPlaneAvailable: "True",
+    WorkerMachinesUpToDate: "True",
+    WorkersAvailable: "True",
+    ...changes,
+  }).map(([type, status]) => `condition\t${type}\t${status}\t\t`);
+
+interface Snapshot {
+  readonly cluster?: readonly string[];
+  /** generation, observedGeneration */
+  readonly controlPlane?: readonly [number, number];
+  readonly machines?: string;
+  readonly addon?: string;
+}
+
+function snapshot({
+  cluster = conditions(),
+  controlPlane = [2, 2],
+  machines = "Running",
+  addon = "Deployed",
+}: Snapshot): string {
+  return [
+    "object\tCluster\tcapi-mgmt-x\t2\t2\tProvisioned",
+    ...cluster,
+    `object\tKubeadmControlPlane\tcapi-mgmt-x-control-plane\t${controlPlane.join("\t")}\t`,
+    "condition\tAvailable\tFalse\tNotThisOne\tof another object",
+    `object\tMachineDeployment\tcapi-mgmt-x-md-0\t1\t1\t${machines}`,
+    `object\tHelmRelease\tcapi-mgmt-x-cni-calico\t1\t\t${addon}`,
+  ].join("\n");
+}
+
+function unmet(context: TestContext, text: string): string[] {
+  const folder = temporaryFolder(context);
+  writeFileSync(join(folder, "snapshot"), text);
+  const run = runShell(folder, {
+    files: ["cluster", "cluster-ready"],
+    variables: READY,
+    run: 'unmet < "$FOLDER/snapshot"',
+  });
+  assert.equal(run.code, 0, run.stderr);
+  return run.stdout.split("\n").filter((line) => line !== "");
+}
+
+const table: [string, string, string[]][] = [
+  ["everything as it should be", snapshot({}), []],
+  [
+    "a condition that is False",
+    snapshot({ cluster: conditions({ WorkersAvailable: "False" }) }),
+    ["WorkersAvailable is False, not True"],
+  ],
+  [
+    "a rollout that goes on",
+    snapshot({ cluster: conditions({ RollingOut: "True" }) }),
+    ["RollingOut is True, not False"],
+  ],
+  [
+    "a condition that nobody has set",
+    snapshot({ cluster: conditions().filter((line) => !line.includes("ControlPlaneAvailable")) }),
+    ["ControlPlaneAvailable is not reported, not True"],
+  ],
+  [
+    "a reason in several lines",
+    snapshot({
+      cluster: [
+        ...conditions().slice(1),
+        "condition\tAvailable\tFalse\tNotAvailable\t* Control plane: 1 of 3",
+        "* Workers: none",
+      ],
+    }),
+    ["Available is False, not True (NotAvailable): * Control plane: 1 of 3 * Workers: none"],
+  ],
+  [
+    "a change that the controller has not seen, with old conditions that look fine",
+    snapshot({ controlPlane: [3, 2] }),
+    ["KubeadmControlPlane capi-mgmt-x-control-plane has not been looked at since its last change"],
+  ],
+  [
+    "machines on their way",
+    snapshot({ machines: "ScalingUp" }),
+    ["MachineDeployment capi-mgmt-x-md-0 is ScalingUp, not Running"],
+  ],
+  [
+    "an addon that has not started",
+    snapshot({ addon: "" }),
+    ["addon capi-mgmt-x-cni-calico is not started, not Deployed"],
+  ],
+  ["nothing at all", "", ["Cluster capi-mgmt-x does not exist", "no MachineDeployment exists"]],
+];
+for (const [what, text, expected] of table) {
+  test(`readiness: ${what}`, (context) => {
+    assert.deepEqual(unmet(context, text), expected);
+  });
+}
+
+function kubectl(cases: Readonly<Record<string, string>>): Record<string, string> {
+  const branches = Object.entries(cases).map(([pattern, body]) => `*"${pattern}"*) ${body} ;;`);
+  return {
+    kubectl: `case "$*" in ${branches.join("\n")} *) echo "unexpected: $*" >&2; exit 9 ;; esac`,
+    sleep: "",
+  };
+}
+
+test("the wait ends when everything has been seen twice, and says what it waits for", (context) => {
+  const folder = temporaryFolder(context);
+  writeFileSync(join(folder, "1"), snapshot({ machines: "ScalingUp" }));
+  writeFileSync(join(folder, "2"), snapshot({}));
+  const run = runShell(folder, {
+    files: ["cluster", "cluster-ready"],
+    variables: READY,
+    programs: kubectl({
+      "--selector capi.stackhpc.com/cluster=capi-mgmt-x":
+        'echo x >> "$HOME/polls"; if (($(wc -l < "$HOME/polls") < 3)); then cat "$HOME/1"; else cat "$HOME/2"; fi',
+      "jsonpath={.metadata.uid}": "printf the-uid",
+    }),
+    run: 'on_create; wc -l < "$FOLDER/polls"',
+  });
+  assert.equal(run.stdout, "the-uid4\n");
+  assert.equal(
+    run.stderr,
+    "waiting for cluster capi-mgmt-x: MachineDeployment capi-mgmt-x-md-0 is ScalingUp, not Running\ncluster capi-mgmt-x is ready\n",
+  );
+});
+
+test("a wait that runs out shows what is unmet, the machines' own words and the last events", (context) => {
+  const folder = temporaryFolder(context);
+  writeFileSync(
+    join(folder, "1"),
+    snapshot({ cluster: conditions({ WorkersAvailable: "False", Available: "False" }) }),
+  );
+  const run = runShell(folder, {
+    files: ["cluster", "cluster-ready"],
+    variables: { ...READY, READY_SECONDS: 0 },
+    programs: kubectl({
+      "--selector capi.stackhpc.com/cluster=capi-mgmt-x": 'cat "$HOME/1"',
+      "openstackmachines.infrastructure":
+        'printf "OpenStackMachine m-0:\\n  InstanceReady InstanceCreateFailed: Quota exceeded for cores\\n"',
+      "get events": "echo 12:00 Machine m-0 Failed quota",
+      "--selector cluster.x-k8s.io": "",
+    }),
+    run: "on_create",
+  });
+  assert.equal(run.code, 70);
+  assert.match(run.stderr, /^WorkersAvailable is False, not True$/m);
+  assert.match(run.stderr, /InstanceCreateFailed: Quota exceeded for cores/);
+  assert.match(run.stderr, /last events in default:\n12:00 Machine m-0 Failed quota/);
+  assert.match(
+    run.stderr,
+    /error: cluster capi-mgmt-x is not ready after 0 s \(setting cluster\.timeouts\.ready\)\n$/,
+  );
+});
+
+const TEARDOWN = { KUBECONFIG_CONTENT: "", CLUSTER: "capi-mgmt-x", NAMESPACE: "default", DELETE_SECONDS: 30 };
+
+function teardown(context: TestContext, cases: Readonly<Record<string, string>>, seconds = 30): ShellRun {
+  return runShell(temporaryFolder(context), {
+    files: ["cluster", "cluster-teardown"],
+    variables: { ...TEARDOWN, DELETE_SECONDS: seconds },
+    programs: kubectl(cases),
+    run: "on_delete",
+  });
+}
+
+test("the teardown deletes the Cluster, waits until it is gone, and clears the templates that nothing owns", (context) => {
+  const run = teardown(context, {
+    "get crd": "",
+    "delete clusters.cluster.x-k8s.io capi-mgmt-x --namespace default --wait=false": "",
+    "get clusters.cluster.x-k8s.io":
+      'echo x >> "$HOME/polls"; (($(wc -l < "$HOME/polls") > 3)) || echo cluster/capi-mgmt-x',
+    "get machines": "echo machine/m-0",
+    "delete openstackmachinetemplates": "",
+  });
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(
+    run.stderr,
+    /waiting for cluster capi-mgmt-x to go: 1 machines left\ncluster capi-mgmt-x is gone\n$/,
+  );
+  assert.match(run.calls.at(-1) ?? "", /^kubectl delete openstackmachinetemplates/);
+});
+
+test("a cluster that cannot be seen counts as there", (context) => {
+  const run = teardown(
+    context,
+    {
+      "get crd": "",
+      "delete clusters": "",
+      "get clusters.cluster.x-k8s.io": "exit 1",
+      "get machines": "exit 1",
+      "--selector cluster.x-k8s.io": "exit 1",
+      "get events": "exit 1",
+    },
+    0,
+  );
+  assert.equal(run.code, 70);
+  assert.match(run.stderr, /is not gone after 0 s .*its credentials are kept/);
+});
+
+test("k3s that does not answer is an error, k3s without Cluster API has nothing to delete", (context) => {
+  const away = teardown(context, { "get crd": "exit 1", "get --raw /readyz": "exit 1" });
+  assert.equal(away.code, 70);
+  assert.match(away.stderr, /error: k3s does not answer: cluster capi-mgmt-x cannot be deleted/);
+  const empty = teardown(context, { "get crd": "exit 1", "get --raw /readyz": "echo ok" });
+  assert.equal(empty.code, 0, empty.stderr);
+});
+
+const STAGES = {
+  KUBECONFIG_CONTENT: "",
+  INSTANCE: "management",
+  STAGE_NAMES: ["orc"],
+  STAGE_URLS: ["https://x/install.yaml"],
+  STAGE_SUMS: [""],
+  STAGE_KUSTOMIZATIONS: ["resources: [manifest.yaml]"],
+  STAGE_DEPLOYMENTS: ["orc-system/orc-controller-manager"],
+  READY_SECONDS: 5,
+};
+const CLUSTER_API = ["cluster", "stored-versions", "cluster-api"];
+
+test("a cluster that still manages clusters is not taken down", (context) => {
+  const run = (answer: string) =>
+    runShell(temporaryFolder(context), {
+      files: CLUSTER_API,
+      variables: STAGES,
+      programs: kubectl({ "get crd": "", "get clusters.cluster.x-k8s.io": answer }),
+      run: "on_delete",
+    });
+  const busy = run('echo " magnum-1/a magnum-2/b"');
+  assert.equal(busy.code, 70);
+  assert.equal(
+    busy.stderr,
+    "error: this cluster still manages magnum-1/a magnum-2/b: delete these clusters first\n",
+  );
+  assert.equal(run("").code, 0);
+});
+
+test("placeholders become their defaults, and only those", (context) => {
+  const run = runShell(temporaryFolder(context), {
+    files: CLUSTER_API,
+    variables: STAGES,
+    run: `resolve_placeholders << 'END'
+- --feature-gates=MachinePool=\${EXP_MACHINE_POOL:=true},ClusterTopology=\${CLUSTER_TOPOLOGY:=false}
+- --diagnostics-address=\${CAPI_DIAGNOSTICS_ADDRESS:=:8443}
+- --v=\${LEVEL:-2} $(POD_NAME) \${NOT_SET} {{ .x }}
+END`,
+  });
+  assert.equal(
+    run.stdout,
+    "- --feature-gates=MachinePool=true,ClusterTopology=false\n- --diagnostics-address=:8443\n- --v=2 $(POD_NAME) ${NOT_SET} {{ .x }}\n",
+  );
+});
+
+test("a Deployment that does not come up is shown with its conditions, pods and events", (context) => {
+  const run = runShell(temporaryFolder(context), {
+    files: CLUSTER_API,
+    variables: STAGES,
+    programs: kubectl({
+      "rollout status": "exit 1",
+      "get deployment": 'echo "  Available=False MinimumReplicasUnavailable: none"',
+      "get pods": "echo orc-0 ImagePullBackOff >&2",
+      "get events": "echo pull failed",
+    }),
+    run: 'await_deployments "$(deadline 5)" orc-system/orc-controller-manager',
+  });
+  assert.equal(run.code, 70);
+  assert.match(
+    run.stderr,
+    /Available=False MinimumReplicasUnavailable: none\norc-0 ImagePullBackOff\nlast events in orc-system:\npull failed\nerror: deployment orc-system\/orc-controller-manager is not available after 5 s/,
+  );
+});
+
+interface Crd {
+  readonly stored: string;
+  readonly storage: string;
+  readonly manifest: string;
+}
+
+function migrate(context: TestContext, crd: Crd, objects = '{"items": [{"kind": "Widget"}]}'): ShellRun {
+  const folder = temporaryFolder(context);
+  mkdirSync(join(folder, "m"));
+  return runShell(folder, {
+    files: CLUSTER_API,
+    variables: STAGES,
+    programs: kubectl({
+      "create --dry-run=client": `printf 'Namespace orc-system \\nCustomResourceDefinition widgets.x ${crd.manifest}\\n'`,
+      "jsonpath={.status.storedVersions[*]}": `echo '${crd.stored}'`,
+      "jsonpath={.spec.versions": `echo '${crd.storage}'`,
+      "get widgets.x --all-namespaces": `echo '${objects}'`,
+      "replace --filename": "",
+      "patch crd": "",
+    }),
+    run: 'migrate_stored_versions "$FOLDER/m/manifest.yaml"',
+  });
+}
+
+test("a stored version that the release drops is rewritten before the CRD is applied", (context) => {
+  const run = migrate(context, {
+    stored: "v1alpha7 v1beta1",
+    storage: "v1beta1",
+    manifest: "v1beta1 v1beta2",
+  });
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(run.stderr, /^rewriting the objects of widgets\.x, which may be stored in v1alpha7$/m);
+  assert.ok(run.calls.some((call) => call.startsWith("kubectl replace --filename")));
+  assert.equal(
+    run.calls.at(-1),
+    'kubectl patch crd widgets.x --subresource=status --type=merge --patch {"status":{"storedVersions":["v1beta1"]}}',
+  );
+});
+
+test("no objects means no rewriting, but the version is still struck off", (context) => {
+  const run = migrate(
+    context,
+    { stored: "v1alpha6 v1beta1", storage: "v1beta1", manifest: "v1beta1" },
+    '{\n    "items": [],\n    "kind": "List"\n}',
+  );
+  assert.equal(run.code, 0, run.stderr);
+  assert.ok(!run.calls.some((call) => call.startsWith("kubectl replace")));
+  assert.match(run.calls.at(-1) ?? "", /patch crd widgets\.x/);
+});
+
+test("nothing is touched where every stored version stays, or the CRD is new", (context) => {
+  for (const stored of ["v1beta1", ""]) {
+    const run = migrate(context, { stored, storage: "v1beta1", manifest: "v1beta1" });
+    assert.equal(run.code, 0, run.stderr);
+    assert.ok(!run.calls.some((call) => /replace|patch/.test(call)));
+  }
+});
+
+test("a release that cannot read what is stored now is refused", (context) => {
+  const run = migrate(context, { stored: "v1alpha7", storage: "v1alpha7", manifest: "v1beta1" });
+  assert.equal(run.code, 70);
+  assert.match(
+    run.stderr,
+    /error: widgets\.x is stored in v1alpha7, which this release no longer has: upgrade to a release that has both/,
+  );
+  assert.ok(!run.calls.some((call) => /replace|patch/.test(call)));
+});
