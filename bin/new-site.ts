@@ -1,0 +1,175 @@
+/**
+ * `bin/new-site NAME`: asks for what has no default (or takes flags), writes Pulumi.NAME.yaml with secrets encrypted,
+ * and runs preflight.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
+import { parseArgs } from "node:util";
+import { newSiteFile, newSiteProblems, type NewSite } from "../config/newSite.ts";
+import { formatProblems } from "../config/problems.ts";
+import { stackFileName } from "../config/stackFile.ts";
+import { Crypter } from "../engine/passphrase.ts";
+import { stackNameProblem } from "../lib/names.ts";
+
+const usage = `Usage: bin/new-site NAME [options]
+
+Writes Pulumi.NAME.yaml for a new site: the values that have no default, the networks that may reach it, and Slack's
+webhook, encrypted. Asks for what the options leave out, if there is a terminal. Then runs bin/preflight.
+
+  --external-network ID        external network: floating IPs and the router's gateway
+  --seed-flavor NAME           seed: at least 2 vCPU and 8 GB
+  --control-plane-flavor NAME  control plane machines: at least 2 vCPU and 8 GB
+  --worker-flavor NAME         workers: at least 2 vCPU and 8 GB
+  --allow CIDR                 network that may reach SSH and the Kubernetes APIs; may be given several times
+  --layer NAME                 layer of config/layers (default production); may be given several times
+  --cloud NAME                 entry of clouds.yaml (default openstack)
+  --slack-webhook-file FILE    Slack's webhook from a file, - for standard input; never an argument: others can read those
+  --skip-preflight             only write the file
+  --help
+
+The passphrase comes from PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, or is asked for. It is needed for
+every later command on the stack; for a cloud KMS set the webhook with the pulumi CLI instead.
+
+Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or nothing could be written; 2 wrong usage,
+or preflight fails (the file is written).
+`;
+
+const root = join(import.meta.dirname, "..");
+
+function refuse(message: string): never {
+  console.error(`bin/new-site: ${message}\n\n${usage}`);
+  process.exit(2);
+}
+
+function parse() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        "external-network": { type: "string" },
+        "seed-flavor": { type: "string" },
+        "control-plane-flavor": { type: "string" },
+        "worker-flavor": { type: "string" },
+        allow: { type: "string", multiple: true },
+        layer: { type: "string", multiple: true },
+        cloud: { type: "string" },
+        "slack-webhook-file": { type: "string" },
+        "skip-preflight": { type: "boolean" },
+        help: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+const { values, positionals } = parse();
+if (values.help === true) {
+  console.log(usage);
+  process.exit(0);
+}
+const [name, ...rest] = positionals;
+if (name === undefined || rest.length > 0) refuse("give one name");
+const nameProblem = stackNameProblem(name);
+if (nameProblem !== undefined) refuse(nameProblem);
+const file = join(root, stackFileName(name));
+if (existsSync(file)) {
+  console.error(`bin/new-site: ${stackFileName(name)} is there already; nothing was changed`);
+  process.exit(1);
+}
+try {
+  const site = await askFor(name);
+  const problems = newSiteProblems(site);
+  if (problems.length > 0) {
+    console.error(`${formatProblems(stackFileName(name), problems)}\nNothing was written.`);
+    process.exit(1);
+  }
+  const crypter = site.slackWebhookUrl === undefined ? undefined : await Crypter.create(await passphrase());
+  writeFileSync(file, newSiteFile(site, crypter), { flag: "wx" });
+  console.log(`wrote ${stackFileName(name)}`);
+} catch (error) {
+  console.error(`bin/new-site: ${(error as Error).message}`);
+  process.exit(1);
+}
+if (values["skip-preflight"] !== true) {
+  const preflight = [join(root, "bin/preflight.ts"), name];
+  const { status } = spawnSync(process.execPath, ["--no-warnings", ...preflight], { stdio: "inherit" });
+  process.exitCode = status === 0 ? 0 : 2;
+}
+console.log(`next: npm run plan -- ${name}, then pulumi stack init ${name} and pulumi up (docs/new-site.md)`);
+
+async function askFor(name: string): Promise<NewSite> {
+  const ask = questions();
+  const site = {
+    name,
+    layers: values.layer ?? ["production"],
+    cloud: values.cloud,
+    externalNetworkId: values["external-network"] ?? (await ask("Id of the external network")),
+    seedFlavor: values["seed-flavor"] ?? (await ask("Flavor of the seed")),
+    controlPlaneFlavor: values["control-plane-flavor"] ?? (await ask("Flavor of the control plane machines")),
+    workerFlavor: values["worker-flavor"] ?? (await ask("Flavor of the workers")),
+    allowedCidrs: values.allow ?? (await askOptional(ask, "Networks that may reach it, with spaces between")),
+    slackWebhookUrl: await webhook(),
+  };
+  return site;
+}
+
+/** Asks on a terminal; without one every missing option is named at once. */
+function questions(): (question: string) => Promise<string> {
+  const required = ["external-network", "seed-flavor", "control-plane-flavor", "worker-flavor"] as const;
+  const missing = required.filter((option) => values[option] === undefined);
+  if (missing.length > 0 && !process.stdin.isTTY) {
+    throw new Error(
+      `there is no terminal to ask on: give ${missing.map((option) => `--${option}`).join(", ")}`,
+    );
+  }
+  return async (question) => {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    const answer = await terminal.question(`${question}: `);
+    terminal.close();
+    return answer.trim();
+  };
+}
+
+async function askOptional(ask: (question: string) => Promise<string>, question: string): Promise<string[]> {
+  if (!process.stdin.isTTY) return [];
+  const answer = await ask(`${question} (empty: private networks)`);
+  return answer.split(/[\s,]+/).filter((cidr) => cidr !== "");
+}
+
+async function webhook(): Promise<string | undefined> {
+  const source = values["slack-webhook-file"];
+  if (source !== undefined) return readFileSync(source === "-" ? 0 : source, "utf8").trim();
+  if (!process.stdin.isTTY) return undefined;
+  const answer = await askHidden("Slack webhook for alerts (empty: none)");
+  return answer === "" ? undefined : answer;
+}
+
+async function passphrase(): Promise<string> {
+  const given = process.env["PULUMI_CONFIG_PASSPHRASE"];
+  if (given !== undefined) return given;
+  const source = process.env["PULUMI_CONFIG_PASSPHRASE_FILE"];
+  if (source !== undefined) return readFileSync(source, "utf8").trim();
+  if (!process.stdin.isTTY) {
+    throw new Error(
+      "the webhook needs a passphrase: set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",
+    );
+  }
+  const [first, second] = [await askHidden("New passphrase of the stack"), await askHidden("Once more")];
+  if (first !== second) throw new Error("the two passphrases differ; nothing was written");
+  return first;
+}
+
+/** A question whose answer is not shown. */
+async function askHidden(question: string): Promise<string> {
+  process.stderr.write(`${question}: `);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  const answer = await terminal.question("");
+  terminal.close();
+  process.stderr.write("\n");
+  return answer.trim();
+}
