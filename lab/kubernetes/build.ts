@@ -8,6 +8,8 @@ import { join, relative } from "node:path";
 import { sha256 } from "../prepare/cache.ts";
 import { run } from "../run.ts";
 
+export { buildMirror } from "./mirror.ts";
+
 /** The k3s release the binary stands in for; its Kubernetes version is the one go.mod requires. */
 export const k3sRelease = "v1.36.3+k3s1";
 
