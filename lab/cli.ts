@@ -10,7 +10,7 @@ import { prepare } from "./prepare/index.ts";
 import { logFile } from "./processes.ts";
 import { Progress, formatSeconds } from "./progress.ts";
 import { writePrivate } from "./services/secrets.ts";
-import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
+import { resetSite, siteArtifacts, siteStatus, startSite, stopSite } from "./services/site.ts";
 import { paths } from "./site.ts";
 import { type StackCommand, type StackOptions, readOutput, runStack } from "./stack.ts";
 
@@ -82,16 +82,14 @@ async function main(argv: string[]): Promise<number> {
       await resetSite(progress);
       return report(progress);
     case "status":
-      return status(await prepare(progress), options.json);
+      return status(siteArtifacts(), options.json);
     case "logs":
       return logs(rest[0], values.follow ?? false);
     case "env":
-      process.stdout.write(exportsFor(await prepare(progress)));
+      process.stdout.write(exportsFor(siteArtifacts()));
       return 0;
-    default: {
-      const artifacts = await prepare(progress);
-      return deploy(command as StackCommand, options, artifacts);
-    }
+    default:
+      return deploy(command as StackCommand, options, siteArtifacts());
   }
 }
 

@@ -4,6 +4,7 @@
  * leftovers are recognised even when their pid file is gone), or if it belongs to the session of a recorded service.
  */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
   readdirSync,
   rmSync,
   writeFileSync,
+  statSync,
 } from "node:fs";
 import { join } from "node:path";
 import { inNamespace, sleep } from "./run.ts";
@@ -36,6 +38,21 @@ export interface ServiceCommand {
   command: string[];
   env?: Record<string, string>;
   cwd?: string;
+  /** Files and folders it reads at its start: when one has changed, the next start of the site starts it anew. */
+  inputs?: string[];
+}
+
+/** Hash of what a service is started from. */
+export function definitionHash(service: ServiceCommand): string {
+  const hash = createHash("sha256").update(JSON.stringify([service.command, service.env ?? {}, service.cwd]));
+  const add = (path: string): void => {
+    if (!existsSync(path)) return;
+    if (statSync(path).isDirectory()) {
+      for (const name of readdirSync(path).sort()) if (name !== "__pycache__") add(join(path, name));
+    } else hash.update(`${path}\0`).update(readFileSync(path));
+  };
+  for (const input of service.inputs ?? []) add(input);
+  return hash.digest("hex").slice(0, 16);
 }
 
 /** Parses /proc/PID/environ. */
@@ -66,6 +83,8 @@ interface ServiceRecord {
   pid: number;
   startTicks: number;
   boot: string;
+  /** definitionHash at its start. */
+  definition?: string;
 }
 
 const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
@@ -126,6 +145,12 @@ export function findProcesses(dir: string = stateDir): LabProcess[] {
 export const logFile = (service: string): string => join(paths.log, `${service}.log`);
 const pidFile = (service: string): string => join(paths.run, `${service}.pid`);
 
+/** Whether a running service was started from something else than what its definition says now. */
+export function isOutdated(service: ServiceCommand): boolean {
+  const record = [...readRecords().values()].find((candidate) => candidate.service === service.name);
+  return record !== undefined && record.definition !== definitionHash(service);
+}
+
 /** Pid of a service's first process if it still runs. */
 export function runningPid(service: string, processes?: LabProcess[]): number | undefined {
   const record = [...readRecords().values()].find((candidate) => candidate.service === service);
@@ -156,7 +181,14 @@ export function startProcess(service: ServiceCommand): number {
     child.on("error", () => undefined); // nsenter exists wherever the lab runs; its own errors are in the log
     child.unref();
     const { startTicks } = parseStat(readFileSync(`/proc/${child.pid}/stat`, "utf8"));
-    const record: ServiceRecord = { service: service.name, pid: child.pid, startTicks, boot: bootId() };
+    const definition = definitionHash(service);
+    const record: ServiceRecord = {
+      service: service.name,
+      pid: child.pid,
+      startTicks,
+      boot: bootId(),
+      definition,
+    };
     writeFileSync(pidFile(service.name), `${JSON.stringify(record)}\n`);
     return child.pid;
   } finally {

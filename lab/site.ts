@@ -30,8 +30,13 @@ export const addresses = {
   gateway: "203.0.113.1",
   services: "203.0.113.10",
   poolStart: "203.0.113.100",
-  poolEnd: "203.0.113.200",
+  poolEnd: "203.0.113.199",
   host: "203.0.113.254",
+  /**
+   * What the host reaches through the lab: services and the pool, not the whole network. A machine may itself sit behind
+   * an address of this documentation range (build machines with a registry mirror do), which must stay reachable.
+   */
+  routes: ["203.0.113.0/27", "203.0.113.96/27", "203.0.113.128/26", "203.0.113.192/29"],
 } as const;
 
 /** OpenStack APIs: service name → port. The proxy listens there on `addresses.services`, the backend on the lab's loopback. */

@@ -15,7 +15,8 @@ type Note = (text: string) => void;
 /** What lab/kubernetes/build.ts exports; imported by need, because it is a part of its own. */
 interface KubernetesBuild {
   buildKubernetes(cacheDir: string, progress: Note): Promise<{ k3s: string }>;
-  buildMirror(outDir: string, deps: { k3s: string; helm: string }, progress: Note): Promise<unknown>;
+  /** Not there until the mirror's part of the project is. */
+  buildMirror?: (outDir: string, deps: { k3s: string; helm: string }, progress: Note) => Promise<unknown>;
 }
 
 /**
@@ -57,9 +58,10 @@ async function prepareKubernetes(progress: Progress, helm: Promise<string>): Pro
   const build = (await import(source)) as KubernetesBuild;
   const { k3s } = await progress.step("k3s", (note) => build.buildKubernetes(cacheDir, note));
   const helmPath = await helm;
-  await progress.step("release mirror", (note) =>
-    build.buildMirror(paths.mirror, { k3s, helm: helmPath }, note),
-  );
+  const { buildMirror } = build;
+  if (buildMirror) {
+    await progress.step("release mirror", (note) => buildMirror(paths.mirror, { k3s, helm: helmPath }, note));
+  }
   return k3s;
 }
 

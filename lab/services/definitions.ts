@@ -24,6 +24,7 @@ export interface Service extends ServiceCommand {
 }
 
 const openstackDir = join(projectDir, "lab", "openstack");
+const novaPath = join(openstackDir, "nova_path");
 const servicesDir = join(projectDir, "lab", "services");
 
 /** Order in which groups of services are ended: what uses the database and the broker first. */
@@ -55,8 +56,11 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     OS_CINDER_CONFIG_DIR: paths.etc,
   };
 
+  const configFiles = { keystone: "keystone.conf", glance: "glance-api.conf", placement: "placement.conf" };
+  const inputs = (file: string) => [config(file), join(openstackDir, "plugins")];
   const api = (name: ApiName, module: string, threads: number, ...args: string[]): Service => ({
     name,
+    inputs: inputs(configFiles[name as keyof typeof configFiles] ?? `${name}.conf`),
     command: [
       ...[
         join(bin, "uwsgi"),
@@ -94,6 +98,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       ...["--", "--config-file", config(file)],
     ],
     env: { ...python, ...env },
+    inputs: [...inputs(file), join(openstackDir, "launch.py"), ...(env["PYTHONPATH"] ? [novaPath] : [])],
     needs: ["mariadb"],
     check,
     timeout: 120,
@@ -111,6 +116,9 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     {
       name: "proxy",
       command: [process.execPath, join(servicesDir, "proxy.ts")],
+      inputs: ["proxy.ts", "faultRules.ts"]
+        .map((name) => join(servicesDir, name))
+        .concat(paths.serverCertificate),
       needs: [],
       check: () => health.tcpOpen(addresses.services, apiPorts.keystone),
       timeout: 20,
@@ -120,6 +128,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     {
       name: "mirror",
       command: [process.execPath, join(servicesDir, "mirror.ts")],
+      inputs: ["mirror.ts", "mirrorPath.ts"].map((name) => join(servicesDir, name)),
       needs: [],
       check: () => health.httpOk(`http://${addresses.services}:${ports.mirror}/lab/profile.json`),
       timeout: 20,
@@ -166,7 +175,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     novaDaemon("nova-scheduler", "nova.cmd.scheduler", []),
     // its first report to Placement and Keystone is not repeated for a minute: they must answer
     novaDaemon("nova-compute", "nova.cmd.compute", ["keystone", "placement", "neutron"], {
-      PYTHONPATH: `${join(openstackDir, "nova_path")}:${python.PYTHONPATH}`,
+      PYTHONPATH: `${novaPath}:${python.PYTHONPATH}`,
       CAPI_LAB_SEED_BASE: artifacts.seedBase,
       CAPI_LAB_MACHINE_RUNNER: join(openstackDir, "machine.sh"),
       CAPI_LAB_CONTROL_PLANE_RUNNER: join(openstackDir, "control-plane.sh"),
@@ -181,6 +190,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       name: "network-agent",
       command: [join(bin, "python"), join(openstackDir, "agent", "main.py"), config("agent.json")],
       env: python,
+      inputs: [join(openstackDir, "agent"), join(openstackDir, "plugins"), config("agent.json")],
       needs: ["keystone", "neutron"],
       check: () => Promise.resolve(health.logSays("network-agent", /sync: /)),
       timeout: 60,

@@ -3,6 +3,7 @@
  * Nothing in it has a default route out, so nothing that runs there can reach the world by mistake.
  */
 import { existsSync, readdirSync } from "node:fs";
+import { BlockList } from "node:net";
 import { run } from "../run.ts";
 import { addresses, externalBridge, hostInterface, namespace } from "../site.ts";
 
@@ -42,8 +43,11 @@ export async function ensureNetwork(): Promise<void> {
     ]);
   }
   await run("ip", [...inside, "link", "set", innerInterface, "master", externalBridge, "up"]);
-  await run("ip", ["addr", "replace", `${addresses.host}/${addresses.prefixLength}`, "dev", hostInterface]);
+  await run("ip", ["addr", "replace", `${addresses.host}/32`, "dev", hostInterface]);
   await run("ip", ["link", "set", hostInterface, "up"]);
+  for (const route of addresses.routes) {
+    await run("ip", ["route", "replace", route, "dev", hostInterface, "src", addresses.host]);
+  }
 }
 
 /** Removes the namespaces and what lives in them; the host's end of the veth pair goes with its peer. */
@@ -65,18 +69,23 @@ async function exists(device: string, options: string[]): Promise<boolean> {
 
 interface Link {
   ifname: string;
-  addr_info?: { family: string; local: string; prefixlen: number }[];
+  addr_info?: { family: string; local: string }[];
 }
 
-/** @throws Error if the host already uses an address of the lab's external network on another device. */
+/** @throws Error if the host already uses an address on the lab's routes on another device. */
 async function refuseOverlap(): Promise<void> {
+  const used = new BlockList();
+  for (const route of addresses.routes) {
+    const [base, length] = route.split("/") as [string, string];
+    used.addSubnet(base, Number(length));
+  }
   const links = JSON.parse((await run("ip", ["-j", "addr"])).stdout) as Link[];
   for (const link of links) {
     if (link.ifname === hostInterface) continue;
     for (const address of link.addr_info ?? []) {
-      if (address.family === "inet" && address.local.startsWith("203.0.113.")) {
+      if (address.family === "inet" && used.check(address.local)) {
         throw new Error(
-          `${link.ifname} has ${address.local}: the lab needs ${addresses.cidr} for its external network`,
+          `${link.ifname} has ${address.local}: the lab's own network needs ${addresses.routes.join(", ")}`,
         );
       }
     }
