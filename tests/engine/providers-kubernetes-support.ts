@@ -35,7 +35,13 @@ export class Driver {
     return driver;
   }
 
-  check(type: string, name: string, news: Properties, olds?: Properties, preview = false): Promise<CheckResult> {
+  check(
+    type: string,
+    name: string,
+    news: Properties,
+    olds?: Properties,
+    preview = false,
+  ): Promise<CheckResult> {
     return this.provider.check({
       ...{ urn: urnOf(type, name), type, name, news, preview },
       ...(olds === undefined ? {} : { olds }),
@@ -62,7 +68,11 @@ export class Driver {
     return [{ urn, type, id: result.id, inputs, outputs: result.outputs }, result];
   }
 
-  async diff(old: Recorded, news: Properties, ignoreChanges: string[] = []): Promise<[DiffResult, Properties]> {
+  async diff(
+    old: Recorded,
+    news: Properties,
+    ignoreChanges: string[] = [],
+  ): Promise<[DiffResult, Properties]> {
     const { inputs, failures } = await this.check(old.type, nameOf(old.urn), news, old.inputs);
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
     const result = await this.provider.diff({
