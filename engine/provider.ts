@@ -123,7 +123,8 @@ export interface DeleteRequest {
  * property it does not implement. A throw from create, update or delete means nothing is to be recorded as changed.
  */
 export interface Provider {
-  readonly name: "openstack" | "kubernetes" | "command";
+  /** The package whose resources it manages: `openstack` for `openstack:networking/network:Network`. */
+  readonly name: string;
   /** Takes the instance's inputs, which may hold UNKNOWN in a preview. Called once before anything else but diffConfig. */
   configure(inputs: Properties): Promise<void>;
   /** How a change of the instance's own inputs bears on its resources; default: an update in place. */

@@ -1,0 +1,66 @@
+/**
+ * `npm run plan -- STACK`: everything a stack would create, offline: no credentials, no cloud, no root, no state.
+ * What only the cloud can decide is shown as [unknown]; `secure:` values are placeholders and shown as [secret].
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { runEngine } from "../engine/main.ts";
+
+const HELP = `Usage: npm run plan -- STACK [--json] [--out FILE]
+
+Shows what stack STACK would create on an empty site, offline.
+
+  --json       one JSON document: {stack, counts, resources: [{urn, type, name, parent, op, inputs, dependsOn}]}
+  --out FILE   write to FILE instead of the terminal
+  --help       this text
+
+Exit codes: 0 planned; 1 the configuration or the program is wrong; 2 wrong use.
+`;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse();
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+    return 2;
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const [stack, ...rest] = positionals;
+  if (stack === undefined || rest.length > 0) {
+    console.error(HELP);
+    return 2;
+  }
+  let text = "";
+  const { exitCode, summary } = await runEngine({
+    command: "plan",
+    stack,
+    projectDir: join(import.meta.dirname, ".."),
+    out: { write: (part) => (text += part) },
+  });
+  if (exitCode !== 0) {
+    process.stderr.write(text);
+    return exitCode;
+  }
+  if (values.json === true) {
+    const { counts, resources } = summary;
+    text = `${JSON.stringify({ stack, counts, resources }, undefined, 2)}\n`;
+  }
+  if (values.out === undefined) process.stdout.write(text);
+  else await writeFile(values.out, text);
+  return 0;
+}
+
+function parse() {
+  return parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean" }, out: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
+}

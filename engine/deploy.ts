@@ -1,0 +1,176 @@
+/**
+ * Preview, up and plan: runs the program and does what it asks for.
+ * Upstream analogue: pkg/resource/deploy/deployment_executor.go.
+ */
+import { Callbacks } from "./callbacks.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { deleteStates, leftovers } from "./deletion.ts";
+import { onInterrupt } from "./interrupt.ts";
+import type { RunOptions, RunResult } from "./options.ts";
+import { Monitor } from "./monitor.ts";
+import { Crypter } from "./passphrase.ts";
+import { startProgram } from "./program.ts";
+import {
+  hasSecureValues,
+  loadProject,
+  loadStackSettings,
+  programConfig,
+  type ProgramConfig,
+} from "./project.ts";
+import { ProviderRegistry } from "./provider-registry.ts";
+import { Run } from "./run.ts";
+import { serve } from "./serve.ts";
+import { openSession, type Session } from "./session.ts";
+import { STACK_TYPE } from "./urn.ts";
+
+/** Throws when the run cannot begin: no project, a locked stack, a wrong passphrase. */
+export async function deploy(options: RunOptions): Promise<RunResult> {
+  const { command, stack, display } = options;
+  const offline = command === "plan";
+  const preview = command !== "up";
+  const began = Math.floor(Date.now() / 1000);
+  // The state is read while the program starts; both take about as long.
+  const opening = offline ? Promise.resolve(undefined) : openSession(options, !preview);
+  opening.catch(() => undefined);
+  const config = await configure(options, offline);
+  const registry = new ProviderRegistry({ factories: offline ? {} : (options.providers ?? {}), offline });
+  const prepare = async (): Promise<Begun> => begin(options, await opening, config, registry, preview);
+  const beginning = prepare();
+  beginning.catch(() => undefined);
+  const served = await serve(
+    beginning.then(({ monitor }) => monitor),
+    display,
+  );
+  const project = await loadProject(options.projectDir);
+  const program = startProgram({
+    project,
+    stack,
+    config: config.program,
+    address: served.address,
+    preview,
+    environment: offline ? { ...options.environment, CAPI_MGMT_OFFLINE: "1" } : options.environment,
+    onLine: (line) => display.message("info", "", line),
+  });
+  let begun: Begun;
+  try {
+    begun = await beginning;
+  } catch (error) {
+    program.kill();
+    served.close();
+    throw error;
+  }
+  const { run, session, finish } = begun;
+  const stopListening = onInterrupt(run, (text) => display.message("warning", "", text));
+  try {
+    const ended = await Promise.race([program.ended, run.interrupted]);
+    await run.settled();
+    if (ended === undefined) program.kill();
+    else if (!ended.failed) await finish();
+    const failed = run.failed || ended === undefined || ended.failed;
+    keepOutputs(run, failed);
+    return {
+      failed,
+      interrupted: run.stopping,
+      outputs: run.stackOutputs ?? {},
+      reason: ended?.reason ?? "",
+    };
+  } finally {
+    stopListening();
+    served.close();
+    run.callbacks.close();
+    await registry.close();
+    const result = run.failed ? "failed" : "succeeded";
+    const changes = Object.fromEntries(countOperations(run));
+    await session?.close(preview ? undefined : run.checkpoint, {
+      kind: "update",
+      startTime: began,
+      result,
+      resourceChanges: changes,
+    });
+  }
+}
+
+interface Begun {
+  run: Run;
+  monitor: Monitor;
+  session: Session | undefined;
+  finish: () => Promise<void>;
+}
+
+function begin(
+  options: RunOptions,
+  session: Session | undefined,
+  config: { program: ProgramConfig; projectName: string },
+  registry: ProviderRegistry,
+  preview: boolean,
+): Begun {
+  const { display, stack, redactor } = options;
+  const checkpoint =
+    session?.checkpoint(!preview) ?? new Checkpoint({ resources: [], operations: [] }, stack);
+  for (const state of session?.snapshot.resources ?? []) {
+    redactor.addProperty(state.inputs);
+    redactor.addProperty(state.outputs);
+  }
+  const callbacks = new Callbacks(preview, (urn, text) => display.message("warning", urn, text));
+  const run = new Run({
+    stack,
+    project: config.projectName,
+    preview,
+    config: config.program.values,
+    checkpoint,
+    registry,
+    callbacks,
+    observer: display,
+  });
+  for (const { resource } of checkpoint.interruptedCreates) {
+    display.message(
+      "warning",
+      resource.urn,
+      "an earlier run was cut off while creating it: it may exist without being in the state. Look for it and delete it, or import it; refresh forgets this warning",
+    );
+  }
+  let finishing: Promise<void> | undefined;
+  const finish = (): Promise<void> => (finishing ??= deleteLeftovers(run));
+  return { run, monitor: new Monitor(run, finish), session, finish };
+}
+
+async function deleteLeftovers(run: Run): Promise<void> {
+  // After a failure it is not known what is no longer wanted.
+  if (run.failed || run.stopping) return;
+  await deleteStates(run, leftovers(run));
+}
+
+async function configure(
+  options: RunOptions,
+  offline: boolean,
+): Promise<{ program: ProgramConfig; projectName: string }> {
+  const project = await loadProject(options.projectDir);
+  const settings = await loadStackSettings(options.projectDir, options.stack);
+  let crypter: Crypter | undefined;
+  if (!offline && hasSecureValues(settings)) {
+    if (options.passphrase === undefined || settings.encryptionSalt === undefined) {
+      throw new Error(
+        `Pulumi.${options.stack}.yaml has secure values: their encryptionsalt and PULUMI_CONFIG_PASSPHRASE are needed`,
+      );
+    }
+    crypter = await Crypter.create(options.passphrase, settings.encryptionSalt);
+  }
+  const program = programConfig(project, settings, crypter);
+  if (!offline) options.redactor.add(...program.secrets);
+  return { program, projectName: project.name };
+}
+
+/** The stack's outputs as they now are; after a failure the old ones are kept where there is no new value. */
+function keepOutputs(run: Run, failed: boolean): void {
+  const stack = [...run.news.values()].find(({ type }) => type === STACK_TYPE);
+  if (stack === undefined || run.stackOutputs === undefined) return;
+  const old = run.olds.get(stack.urn);
+  stack.outputs = failed ? { ...old?.outputs, ...run.stackOutputs } : run.stackOutputs;
+  run.checkpoint.changed(stack, old);
+}
+
+function countOperations(run: Run): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const operation of run.operations.values()) counts.set(operation, (counts.get(operation) ?? 0) + 1);
+  return counts;
+}

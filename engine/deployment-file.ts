@@ -1,0 +1,290 @@
+/**
+ * A stack's state as the file holds it: deployment format version 3, which the Pulumi CLI reads and writes.
+ * Upstream analogue: pkg/resource/stack/deployment.go and sdk/go/common/apitype/core.go.
+ */
+import type { Crypter } from "./passphrase.ts";
+import { ResourceReference, Secret, isPropertyMap, type Property, type PropertyMap } from "./property.ts";
+import { ARCHIVE, ASSET, RESOURCE, SECRET, SIGNATURE, UNKNOWN_STRING } from "./signatures.ts";
+import {
+  newState,
+  type Hooks,
+  type OperationType,
+  type ResourceState,
+  type Snapshot,
+  type Timeouts,
+} from "./state.ts";
+import { STACK_TYPE, createUrn, nameOf, parseReference, qualifiedType, typeOf } from "./urn.ts";
+import { Archive, Asset, UNKNOWN } from "./values.ts";
+
+/** The CLI whose format this is; it refuses state of a newer one. */
+const PULUMI_VERSION = "v3.270.0";
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+type JsonMap = Record<string, Json>;
+
+/** The file's top level. */
+export interface CheckpointFile {
+  version: 3;
+  checkpoint: {
+    stack: string;
+    latest?: {
+      manifest: { time: string; magic: string; version: string };
+      secrets_providers?: { type: string; state?: { salt?: string } };
+      resources?: JsonMap[];
+      pending_operations?: { resource: JsonMap; type: OperationType }[];
+      metadata?: object;
+    };
+  };
+}
+
+/** Fields of a resource by their name in the file, where it differs from the one in memory. */
+const TEXTS = [
+  "urn",
+  "type",
+  "id",
+  "parent",
+  "provider",
+  "deletedWith",
+  "created",
+  "modified",
+  "sourcePosition",
+] as const;
+const FLAGS = ["delete", "pendingReplacement", "external", "protect", "retainOnDelete"] as const;
+const LISTS = ["dependencies", "replaceWith", "initErrors", "additionalSecretOutputs", "aliases"] as const;
+const MORE_LISTS = ["ignoreChanges", "replaceOnChanges"] as const;
+const OTHERS = ["custom", "inputs", "outputs", "propertyDependencies", "customTimeouts", "importID"];
+const MORE_OTHERS = ["replacementTrigger", "resourceHooks"];
+const KNOWN = new Set<string>([...TEXTS, ...FLAGS, ...LISTS, ...MORE_LISTS, ...OTHERS, ...MORE_OTHERS]);
+
+/** Reads and writes the files of one stack, keeping the ciphertext of each secret that did not change. */
+export class DeploymentCodec {
+  readonly #crypter: Crypter;
+  /** Resource URN and plaintext to ciphertext. */
+  readonly #sealed = new Map<string, string>();
+
+  constructor(crypter: Crypter) {
+    this.#crypter = crypter;
+  }
+
+  /** Throws when a secret was made with another passphrase. */
+  read(file: CheckpointFile): Snapshot {
+    const latest = file.checkpoint.latest;
+    return {
+      resources: (latest?.resources ?? []).map((resource) => this.#readResource(resource)),
+      operations: (latest?.pending_operations ?? []).map((operation) => ({
+        type: operation.type,
+        resource: this.#readResource(operation.resource),
+      })),
+    };
+  }
+
+  /** `time` is all that differs between two files of the same state. */
+  write(stack: string, snapshot: Snapshot, time: Date): CheckpointFile {
+    const rename = renaming(snapshot.resources);
+    return {
+      version: 3,
+      checkpoint: {
+        stack: `organization/${stack}`,
+        latest: {
+          manifest: { time: time.toISOString(), magic: "", version: PULUMI_VERSION },
+          secrets_providers: { type: "passphrase", state: { salt: this.#crypter.salt } },
+          resources: snapshot.resources.map((resource) => this.#writeResource(resource, rename)),
+          ...(snapshot.operations.length === 0
+            ? {}
+            : {
+                pending_operations: snapshot.operations.map((operation) => ({
+                  resource: this.#writeResource(operation.resource, rename),
+                  type: operation.type,
+                })),
+              }),
+          metadata: {},
+        },
+      },
+    };
+  }
+
+  /** Whether writing `after` in place of `before` would change the file. */
+  differs(before: ResourceState, after: ResourceState): boolean {
+    const text = (state: ResourceState): string => JSON.stringify(this.#writeResource(state, (urn) => urn));
+    return after.aliases.length > 0 || text(before) !== text(after);
+  }
+
+  #readResource(json: JsonMap): ResourceState {
+    const urn = json["urn"] as string;
+    const properties = (name: string): PropertyMap =>
+      (this.#read(json[name] ?? {}, urn) as PropertyMap | undefined) ?? {};
+    const state = newState({
+      urn,
+      type: json["type"] as string,
+      custom: json["custom"] === true,
+      inputs: properties("inputs"),
+      outputs: properties("outputs"),
+      // No dependency is written as null.
+      propertyDependencies: Object.fromEntries(
+        Object.entries((json["propertyDependencies"] ?? {}) as Record<string, string[] | null>).map(
+          ([name, urns]) => [name, urns ?? []],
+        ),
+      ),
+      timeouts: (json["customTimeouts"] ?? {}) as Timeouts,
+      importId: (json["importID"] ?? "") as string,
+      hooks: (json["resourceHooks"] ?? {}) as Hooks,
+      replacementTrigger: this.#read(json["replacementTrigger"] ?? null, urn),
+      extra: Object.fromEntries(Object.entries(json).filter(([key]) => !KNOWN.has(key))),
+    });
+    const target = state as unknown as Record<string, Json>;
+    for (const key of [...TEXTS, ...FLAGS, ...LISTS, ...MORE_LISTS]) {
+      const value = json[key];
+      if (value !== undefined && value !== null) target[key] = value;
+    }
+    return state;
+  }
+
+  #writeResource(state: ResourceState, rename: (urn: string) => string): JsonMap {
+    const json: JsonMap = { urn: rename(state.urn), custom: state.custom };
+    const optional = (key: string, value: Json): void => {
+      if (isEmpty(value)) return;
+      json[key] = value;
+    };
+    optional("delete", state.delete);
+    optional("id", state.id);
+    json["type"] = state.type;
+    optional("inputs", this.#write(state.inputs, state.urn));
+    optional("outputs", this.#write(state.outputs, state.urn));
+    optional("parent", rename(state.parent));
+    for (const key of ["protect", "external"] as const) optional(key, state[key]);
+    optional("dependencies", state.dependencies.map(rename));
+    optional("initErrors", state.initErrors);
+    optional("provider", renameReference(state.provider, rename));
+    optional(
+      "propertyDependencies",
+      Object.fromEntries(
+        Object.entries(state.propertyDependencies).map(([key, urns]) => [
+          key,
+          urns.length === 0 ? null : urns.map(rename),
+        ]),
+      ),
+    );
+    optional("pendingReplacement", state.pendingReplacement);
+    optional("additionalSecretOutputs", state.additionalSecretOutputs);
+    optional("customTimeouts", { ...state.timeouts });
+    optional("importID", state.importId);
+    optional("retainOnDelete", state.retainOnDelete);
+    optional("deletedWith", rename(state.deletedWith));
+    optional("replaceWith", state.replaceWith.map(rename));
+    for (const key of [
+      "created",
+      "modified",
+      "sourcePosition",
+      "ignoreChanges",
+      "replaceOnChanges",
+    ] as const) {
+      optional(key, state[key]);
+    }
+    optional("replacementTrigger", this.#write(state.replacementTrigger, state.urn));
+    optional("resourceHooks", state.hooks);
+    return { ...json, ...(state.extra as JsonMap) };
+  }
+
+  #read(json: Json, urn: string): Property {
+    if (typeof json !== "object" || json === null) return json === UNKNOWN_STRING ? UNKNOWN : json;
+    if (Array.isArray(json)) return json.map((item) => this.#read(item, urn));
+    const nested = (map: JsonMap): PropertyMap =>
+      Object.fromEntries(Object.entries(map).map(([key, value]) => [key, this.#read(value, urn)]));
+    switch (json[SIGNATURE]) {
+      case undefined:
+        return nested(json);
+      case SECRET: {
+        const ciphertext = json["ciphertext"] as string | undefined;
+        const plaintext =
+          ciphertext === undefined ? (json["plaintext"] as string) : this.#crypter.decrypt(ciphertext);
+        if (ciphertext !== undefined) this.#sealed.set(`${urn}\n${plaintext}`, ciphertext);
+        return new Secret(this.#read(JSON.parse(plaintext) as Json, urn));
+      }
+      case ASSET:
+        return new Asset(json);
+      case ARCHIVE: {
+        const assets = json["assets"];
+        const members = isPropertyMap(assets) ? nested(assets) : undefined;
+        return new Archive({
+          ...(json as { path?: string; uri?: string; hash?: string }),
+          ...(members === undefined ? {} : { assets: members as Record<string, Asset | Archive> }),
+        });
+      }
+      case RESOURCE: {
+        const id = json["id"];
+        return new ResourceReference(
+          json["urn"] as string,
+          id === undefined ? undefined : this.#read(id, urn),
+          (json["packageVersion"] ?? "") as string,
+        );
+      }
+      default:
+        throw new Error(`the state of ${urn} holds a value with an unknown signature`);
+    }
+  }
+
+  #write(property: Property, urn: string): Json {
+    if (property === UNKNOWN) return UNKNOWN_STRING;
+    if (property instanceof Secret) {
+      const plaintext = JSON.stringify(this.#write(property.value, urn));
+      const known = `${urn}\n${plaintext}`;
+      let ciphertext = this.#sealed.get(known);
+      if (ciphertext === undefined) {
+        ciphertext = this.#crypter.encrypt(plaintext);
+        this.#sealed.set(known, ciphertext);
+      }
+      return { [SIGNATURE]: SECRET, ciphertext };
+    }
+    if (property instanceof Asset || property instanceof Archive) {
+      const { hash, path, uri } = property;
+      const json: JsonMap = { [SIGNATURE]: property instanceof Asset ? ASSET : ARCHIVE, hash };
+      if (property instanceof Asset && property.text !== undefined) json["text"] = property.text;
+      if (property instanceof Archive && property.assets !== undefined)
+        json["assets"] = this.#write(property.assets, urn);
+      if (path !== undefined) json["path"] = path;
+      if (uri !== undefined) json["uri"] = uri;
+      return json;
+    }
+    if (property instanceof ResourceReference) {
+      const json: JsonMap = {
+        [SIGNATURE]: RESOURCE,
+        urn: property.urn,
+        packageVersion: property.packageVersion,
+      };
+      if (property.id !== undefined) json["id"] = this.#write(property.id, urn);
+      return json;
+    }
+    if (Array.isArray(property)) return property.map((item) => this.#write(item, urn));
+    if (isPropertyMap(property)) {
+      return Object.fromEntries(
+        Object.entries(property).map(([key, value]) => [key, this.#write(value, urn)]),
+      );
+    }
+    return property;
+  }
+}
+
+function isEmpty(value: Json): boolean {
+  if (value === "" || value === false || value === null) return true;
+  return typeof value === "object" && Object.keys(value).length === 0;
+}
+
+/** From former URNs to those of the resources that took them over, children of renamed parents included. */
+function renaming(resources: readonly ResourceState[]): (urn: string) => string {
+  const names = new Map<string, string>();
+  for (const resource of resources) {
+    for (const alias of resource.aliases) names.set(alias, resource.urn);
+    const parent = names.get(resource.parent);
+    if (parent !== undefined && qualifiedType(parent) !== STACK_TYPE && !names.has(resource.urn)) {
+      const [, stack = "", project = ""] = /^urn:pulumi:(.*?)::(.*?)::/.exec(resource.urn) ?? [];
+      names.set(resource.urn, createUrn(stack, project, parent, typeOf(resource.urn), nameOf(resource.urn)));
+    }
+  }
+  return names.size === 0 ? (urn) => urn : (urn) => names.get(urn) ?? urn;
+}
+
+function renameReference(reference: string, rename: (urn: string) => string): string {
+  if (reference === "") return "";
+  const { urn, id } = parseReference(reference);
+  return `${rename(urn)}::${id}`;
+}

@@ -1,0 +1,150 @@
+/**
+ * One stack's files in a bucket: state, its backups, the history of updates and the lock.
+ * Upstream analogue: pkg/backend/diy (state.go, store.go, lock.go, meta.go), whose layout this keeps.
+ */
+import { randomUUID } from "node:crypto";
+import { hostname, userInfo } from "node:os";
+import type { Bucket } from "./bucket.ts";
+import type { CheckpointFile } from "./deployment-file.ts";
+
+interface LockContent {
+  pid: number;
+  username: string;
+  hostname: string;
+  timestamp: string;
+}
+
+/** Another run holds the stack. */
+export class StackLocked extends Error {}
+
+/** What the history says of one update. */
+export interface UpdateRecord {
+  kind: "update" | "refresh" | "destroy";
+  startTime: number;
+  endTime: number;
+  result: "succeeded" | "failed";
+  resourceChanges: Record<string, number>;
+}
+
+export class StackStore {
+  readonly #bucket: Bucket;
+  readonly #project: string;
+  readonly #stack: string;
+  readonly #lockKey: string;
+  #backedUp = false;
+
+  constructor(bucket: Bucket, project: string, stack: string) {
+    this.#bucket = bucket;
+    this.#project = project;
+    this.#stack = stack;
+    this.#lockKey = `${this.#lockFolder}${randomUUID()}.json`;
+  }
+
+  get #stateKey(): string {
+    return `.pulumi/stacks/${this.#project}/${this.#stack}.json`;
+  }
+
+  get #lockFolder(): string {
+    return `.pulumi/locks/organization/${this.#project}/${this.#stack}/`;
+  }
+
+  /** The state's file as it is, or undefined for a stack that was never deployed. */
+  async load(): Promise<CheckpointFile | undefined> {
+    const content = await this.#bucket.read(this.#stateKey);
+    if (content === undefined) return undefined;
+    const file = JSON.parse(content.toString()) as CheckpointFile;
+    if (file.version !== 3) {
+      throw new Error(
+        `the state at ${this.#bucket.url} has format ${String(file.version)}, not 3: it was written by another Pulumi`,
+      );
+    }
+    return file;
+  }
+
+  /** Writes the state; before the first write of a run, keeps the one before beside it and among the backups. */
+  async save(text: string): Promise<void> {
+    if (!this.#backedUp) {
+      const before = await this.#bucket.read(this.#stateKey);
+      if (before !== undefined) {
+        await Promise.all([
+          this.#bucket.write(`${this.#stateKey}.bak`, before),
+          this.#bucket.write(
+            `.pulumi/backups/${this.#project}/${this.#stack}/${this.#stack}.${nanoseconds()}.json`,
+            before,
+          ),
+        ]);
+      } else if ((await this.#bucket.read(".pulumi/meta.yaml")) === undefined) {
+        await this.#bucket.write(".pulumi/meta.yaml", "version: 1\n");
+      }
+      this.#backedUp = true;
+    }
+    await this.#bucket.write(this.#stateKey, text);
+  }
+
+  /** Adds an update to the history, with the state it left (`text`). */
+  async record(update: UpdateRecord, text: string): Promise<void> {
+    const prefix = `.pulumi/history/${this.#project}/${this.#stack}/${this.#stack}-${nanoseconds()}`;
+    const history = {
+      ...update,
+      message: "",
+      environment: { "exec.kind": "embedded" },
+      config: {},
+      version: 0,
+    };
+    await Promise.all([
+      this.#bucket.write(`${prefix}.history.json`, JSON.stringify(history)),
+      this.#bucket.write(`${prefix}.checkpoint.json`, text),
+    ]);
+  }
+
+  /** Takes the stack for this run. Throws StackLocked, naming who holds it, when another has it. */
+  async lock(): Promise<void> {
+    await this.#refuseIfLocked();
+    const content: LockContent = {
+      pid: process.pid,
+      username: userInfo().username,
+      hostname: hostname(),
+      timestamp: new Date().toISOString(),
+    };
+    await this.#bucket.write(this.#lockKey, JSON.stringify(content));
+    try {
+      // Two runs may have written at the same moment: both then see the other and give way.
+      await this.#refuseIfLocked();
+    } catch (error) {
+      await this.unlock();
+      throw error;
+    }
+  }
+
+  async unlock(): Promise<void> {
+    await this.#bucket.delete(this.#lockKey);
+  }
+
+  /** Removes every lock of the stack, whoever holds it, and says whose they were. */
+  async cancel(): Promise<string[]> {
+    const keys = await this.#bucket.list(this.#lockFolder);
+    const holders = await Promise.all(keys.map((key) => this.#holder(key)));
+    await Promise.all(keys.map((key) => this.#bucket.delete(key)));
+    return holders;
+  }
+
+  async #refuseIfLocked(): Promise<void> {
+    const keys = (await this.#bucket.list(this.#lockFolder)).filter((key) => key !== this.#lockKey);
+    if (keys.length === 0) return;
+    const holders = await Promise.all(keys.map((key) => this.#holder(key)));
+    throw new StackLocked(
+      `the stack is locked by another run: ${holders.join("; ")}. Wait for it to end; if it is gone, remove its lock with the cancel command.`,
+    );
+  }
+
+  async #holder(key: string): Promise<string> {
+    const content = await this.#bucket.read(key);
+    if (content === undefined) return "a run that has just ended";
+    const lock = JSON.parse(content.toString()) as LockContent;
+    return `${lock.username}@${lock.hostname} (pid ${lock.pid}) since ${lock.timestamp}`;
+  }
+}
+
+function nanoseconds(): string {
+  return `${Date.now()}${String(process.hrtime.bigint() % 1_000_000n).padStart(6, "0")}`;
+}
