@@ -43,7 +43,7 @@ func (l *Loop) syncPod(ctx context.Context, pod *corev1.Pod) (again time.Duratio
 		return 0, nil
 	}
 	old := pod.Status.DeepCopy()
-	if pod.Status.StartTime == nil || pod.Status.PodIP == "" {
+	if pod.Status.StartTime == nil || pod.Status.PodIP == "" { // a host network's address may become known later
 		if err := l.admit(pod, node.(*corev1.Node)); err != nil {
 			return 0, err
 		}
@@ -81,7 +81,9 @@ func (l *Loop) admit(pod *corev1.Pod, node *corev1.Node) error {
 			return err
 		}
 	}
-	pod.Status.StartTime = ptr.To(metav1.Now())
+	if pod.Status.StartTime == nil {
+		pod.Status.StartTime = ptr.To(metav1.Now())
+	}
 	if address != "" {
 		pod.Status.PodIP, pod.Status.PodIPs = address, []corev1.PodIP{{IP: address}}
 	}
