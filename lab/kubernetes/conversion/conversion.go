@@ -20,12 +20,11 @@ type Answer struct {
 	Convert Func
 }
 
-// review has what the versions of apiextensions.k8s.io ConversionReview have in common.
+// review is an answer, with what the versions of apiextensions.k8s.io ConversionReview have in common.
 type review struct {
 	APIVersion string    `json:"apiVersion"`
 	Kind       string    `json:"kind"`
-	Request    *request  `json:"request,omitempty"`
-	Response   *response `json:"response,omitempty"`
+	Response   *response `json:"response"`
 }
 
 type request struct {
@@ -47,7 +46,12 @@ func (a Answer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := review{}
+	// Only the request: the API server sends an empty response beside it, with a result of another shape.
+	in := struct {
+		APIVersion string   `json:"apiVersion"`
+		Kind       string   `json:"kind"`
+		Request    *request `json:"request"`
+	}{}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber() // large integers must come back as they were
 	if err := decoder.Decode(&in); err != nil {
