@@ -1,0 +1,362 @@
+/**
+ * Components K3s, ClusterApi, HaCluster, Monitoring, SeedAccess and MagnumAccess. Does not prove that a cluster comes
+ * up: the lab does. Scripts are held in tests/lib, values too.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+import { ClusterApi } from "../../components/clusterApi.ts";
+import { HaCluster, type HaClusterArgs } from "../../components/haCluster.ts";
+import { K3s } from "../../components/k3s.ts";
+import { MagnumAccess } from "../../components/magnumAccess.ts";
+import { Monitoring } from "../../components/monitoring.ts";
+import { SeedAccess } from "../../components/seedAccess.ts";
+import type { ClusterConfig } from "../../config/schema.ts";
+import { CONNECTION, inBothModes, providers, valueOf } from "../support/component.ts";
+import { configOf } from "../support/config.ts";
+import {
+  isSecret,
+  isUnknown,
+  kubeconfigFor,
+  leaks,
+  PLANTED,
+  record,
+  type Recording,
+  unwrapped,
+} from "../support/mocks.ts";
+
+const config = configOf("dev");
+const mirror = {};
+const connection = pulumi.secret(CONNECTION);
+const onSeed = { connection, serverId: "server-id" };
+const adminKubeconfig = kubeconfigFor("https://203.0.113.103:6443");
+
+const isSecretOutput = (output: unknown) => pulumi.isSecret(output as pulumi.Output<unknown>);
+
+function noLeaks(recording: Recording): void {
+  assert.deepEqual(
+    recording.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
+    [],
+  );
+  assert.deepEqual(
+    [...recording.outputs].flatMap(([urn, values]) => leaks(values, urn)),
+    [],
+  );
+}
+
+inBothModes(
+  "k3s: its kubeconfig comes after k3s and kubectl, and is a secret that is not logged",
+  async ({ recording, preview }) => {
+    const k3s = new K3s("k3s", {
+      ...onSeed,
+      serverName: "capi-mgmt-x-seed",
+      user: "ubuntu",
+      dataVolumeId: "volume-id",
+      dataVolumeGb: 100,
+      address: "203.0.113.102",
+      fixedAddress: "192.168.100.5",
+      k3s: config.k3s,
+      tools: config.tools,
+      mirror,
+      readKubeconfigOn: 1,
+    });
+    await recording.settled();
+    const kubeconfig = recording.get("k3s-kubeconfig");
+    assert.deepEqual(kubeconfig.dependsOn, ["k3s-install", "k3s-tools"]);
+    assert.deepEqual(
+      [kubeconfig.inputs["logging"], kubeconfig.additionalSecretOutputs.includes("stdout")],
+      ["none", true],
+    );
+    assert.equal(await pulumi.isSecret(k3s.kubeconfig), true);
+    assert.match(String(recording.get("k3s-install").inputs["stdin"]), /^VOLUME_ID='volume-id'$/m);
+    assert.match(
+      String(recording.get("k3s-install").inputs["stdin"]),
+      / {2}- 203\.0\.113\.102\n {2}- 192\.168\.100\.5\n {2}- capi-mgmt-x-seed\n/,
+    );
+    if (!preview) noLeaks(recording);
+  },
+);
+
+inBothModes(
+  "Cluster API: certificates first, then controllers, then what watches their kinds",
+  async ({ recording }) => {
+    new ClusterApi(
+      "capi",
+      { ...onSeed, instance: "bootstrap", janitor: true, clusterApi: config.clusterApi, mirror },
+      providers(),
+    );
+    await recording.settled();
+    const order = ["capi-controllers", "capi-addon-provider", "capi-janitor"].map(
+      (name) => recording.get(name).dependsOn,
+    );
+    assert.deepEqual(order, [["capi-cert-manager"], ["capi-controllers"], ["capi-controllers"]]);
+    for (const { name, inputs, provider } of recording.resources.filter(({ type }) =>
+      type.endsWith(":Release"),
+    )) {
+      assert.deepEqual([inputs["atomic"], inputs["skipAwait"], provider], [true, false, "cluster"], name);
+    }
+    assert.equal(recording.get("capi-controllers").inputs["delete"], "sudo -n bash -s -- delete");
+  },
+);
+
+test("Cluster API on another cluster takes its kubeconfig as secret standard input", async () => {
+  const recording = await record();
+  const kubeconfig = pulumi.secret(adminKubeconfig);
+  new ClusterApi(
+    "capi",
+    { ...onSeed, instance: "management", kubeconfig, janitor: false, clusterApi: config.clusterApi, mirror },
+    providers(),
+  );
+  await recording.settled();
+  const { stdin } = recording.get("capi-controllers").inputs;
+  assert.ok(isSecret(stdin));
+  assert.match(String(unwrapped(stdin)), new RegExp(PLANTED.kubeconfig));
+  assert.throws(() => recording.get("capi-janitor"));
+  noLeaks(recording);
+});
+
+function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArgs> = {}): HaClusterArgs {
+  return {
+    ...onSeed,
+    clusterName: "capi-mgmt-x",
+    cluster: { ...config.cluster, ...cluster },
+    mirror,
+    credentials: {
+      authUrl: "https://cloud:5000/v3",
+      applicationCredentialId: "id",
+      applicationCredentialSecret: PLANTED.applicationCredential,
+      interface: "public",
+      source: "test",
+    },
+    projectId: "project-id",
+    keyPair: "capi-mgmt-x-seed",
+    externalNetworkId: "external-id",
+    seedNetwork: { networkId: pulumi.output("seed-net"), subnetId: pulumi.output("seed-subnet") },
+    seedEgressAddress: pulumi.output("203.0.113.102"),
+    protect: { dataVolume: true, retainDataVolume: true, seed: true, cluster: true, network: true },
+    readKubeconfigOn: 1,
+    ...rest,
+  };
+}
+
+inBothModes(
+  "the cluster goes before credentials, address and controllers, whatever of it was made",
+  async ({ recording }) => {
+    const opts = providers();
+    const bootstrap = new ClusterApi(
+      "capi",
+      { ...onSeed, instance: "bootstrap", janitor: false, clusterApi: config.clusterApi, mirror },
+      opts,
+    );
+    new HaCluster("ha", haArgs(), { ...opts, dependsOn: [bootstrap] });
+    await recording.settled();
+    const teardown = recording.get("ha-teardown");
+    // What something depends on goes after it.
+    for (const name of ["ha-credentials", "ha-floating-ip", "capi-controllers", "capi-addon-provider"]) {
+      assert.ok(teardown.dependsOn.includes(name), `${name} must outlive the teardown`);
+    }
+    assert.ok(recording.get("ha-release").dependsOn.includes("ha-teardown"));
+    assert.ok(recording.get("ha-ready").dependsOn.includes("ha-release"));
+    assert.equal(teardown.inputs["delete"], "sudo -n bash -s -- delete");
+    const guarded = recording.resources.filter(({ protect }) => protect).map(({ name }) => name);
+    assert.deepEqual(guarded.toSorted(), ["ha-credentials", "ha-floating-ip", "ha-release", "ha-teardown"]);
+    assert.deepEqual(
+      recording.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
+      [],
+    );
+  },
+);
+
+test("the cluster's kubeconfig is read once it is ready, and is a secret; the API's address is none", async () => {
+  const recording = await record();
+  const cluster = new HaCluster("cluster", haArgs(), providers());
+  await recording.settled();
+  assert.ok(recording.get("cluster-kubeconfig").dependsOn.includes("cluster-ready"));
+  assert.equal(recording.get("cluster-kubeconfig").inputs["logging"], "none");
+  assert.equal(await pulumi.isSecret(cluster.kubeconfig), true);
+  assert.equal(await pulumi.isSecret(cluster.apiServerAddress), false);
+  assert.equal(await valueOf(cluster.apiServerAddress), "203.0.113.103");
+  noLeaks(recording);
+});
+
+test("the release is not atomic: it would uninstall or roll back a cluster that takes long", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const { atomic, skipAwait, name } = recording.get("ha-release").inputs;
+  assert.deepEqual([atomic, skipAwait, name], [false, true, "capi-mgmt-x"]);
+});
+
+test("credentials name the project: the configured one, else the one that the seed is in", async () => {
+  const clouds = async (projectId?: string) => {
+    const recording = await record();
+    const args = haArgs();
+    new HaCluster(
+      "ha",
+      { ...args, credentials: { ...args.credentials, ...(projectId === undefined ? {} : { projectId }) } },
+      providers(),
+    );
+    await recording.settled();
+    const secret = recording.get("ha-credentials").inputs["stringData"];
+    assert.ok(isSecret(secret));
+    return parse((unwrapped(secret) as Record<string, string>)["clouds.yaml"] ?? "") as {
+      clouds: { openstack: { auth: { project_id: string } } };
+    };
+  };
+  assert.equal((await clouds()).clouds.openstack.auth.project_id, "project-id");
+  assert.equal((await clouds("configured")).clouds.openstack.auth.project_id, "configured");
+});
+
+const values = (recording: Recording) =>
+  recording.get("ha-release").inputs["values"] as Record<string, Record<string, unknown>>;
+
+test("without a floating IP the API's address is the one in the kubeconfig", async () => {
+  const recording = await record();
+  const { apiServer } = config.cluster;
+  const cluster = new HaCluster(
+    "cluster",
+    haArgs({ apiServer: { ...apiServer, floatingIp: false } }),
+    providers(),
+  );
+  await recording.settled();
+  assert.deepEqual(
+    recording.resources.filter(({ type }) => type.endsWith(":FloatingIp")),
+    [],
+  );
+  assert.equal(await valueOf(cluster.apiServerAddress), "203.0.113.103");
+});
+
+const networks: [string, Partial<ClusterConfig["network"]>, unknown, string[]][] = [
+  ["the seed's", {}, { networkFilter: { id: "seed-net" }, subnetFilter: { id: "seed-subnet" } }, []],
+  ["one that CAPO makes", { useSeedNetwork: false }, { nodeCidr: "192.168.3.0/24" }, []],
+  ["an existing one", { useSeedNetwork: false, networkId: "n" }, { networkFilter: { id: "n" } }, []],
+  [
+    "one of ours where an MTU is set, which the chart cannot say",
+    { useSeedNetwork: false, mtu: 1400 },
+    { networkFilter: { id: "ha-network-network-id" }, subnetFilter: { id: "ha-network-subnet-id" } },
+    ["ha-network-network", "ha-network-router", "ha-network-router-interface", "ha-network-subnet"],
+  ],
+];
+for (const [what, network, expected, made] of networks) {
+  test(`the machines' network: ${what}`, async () => {
+    const recording = await record();
+    new HaCluster("ha", haArgs({ network: { ...config.cluster.network, ...network } }), providers());
+    await recording.settled();
+    assert.deepEqual(values(recording)["clusterNetworking"]?.["internalNetwork"], expected);
+    const ours = recording.resources.filter(({ parent }) => parent === "ha-network").map(({ name }) => name);
+    assert.deepEqual(ours.toSorted(), made);
+  });
+}
+
+test("in a preview of something new the known values are shown and the rest is unknown", async () => {
+  const recording = await record({ preview: true });
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  assert.equal(values(recording)["controlPlane"]?.["machineFlavor"], "m1.large");
+  assert.ok(isUnknown(values(recording)["apiServer"]?.["floatingIP"]));
+});
+
+test("monitoring: webhooks are in the secret only, which is there before Alertmanager", async () => {
+  const recording = await record();
+  const slack = { ...config.monitoring.slack, webhookUrl: `https://hooks.example.org/${PLANTED.slack}` };
+  new Monitoring("mon", { monitoring: { ...config.monitoring, slack }, mirror }, providers());
+  await recording.settled();
+  assert.ok(isSecret(recording.get("mon-slack").inputs["stringData"]));
+  assert.deepEqual(recording.get("mon-release").dependsOn, ["mon-namespace", "mon-slack"]);
+  noLeaks(recording);
+});
+
+test("monitoring without a webhook has no secret", async () => {
+  const recording = await record();
+  new Monitoring(
+    "mon",
+    { monitoring: { ...config.monitoring, slack: { severities: ["critical"] } }, mirror },
+    providers(),
+  );
+  await recording.settled();
+  assert.throws(() => recording.get("mon-slack"));
+});
+
+inBothModes(
+  "seed access: the kubeconfig is secret standard input, and the file goes with the resource",
+  async ({ recording }) => {
+    new SeedAccess("access", {
+      ...onSeed,
+      user: "ubuntu",
+      fileName: "kubeconfig-capi-mgmt-x.yaml",
+      kubeconfig: pulumi.secret(adminKubeconfig),
+    });
+    await recording.settled();
+    const { inputs } = recording.get("access-kubeconfig");
+    assert.ok(isSecret(inputs["stdin"]));
+    assert.equal(inputs["delete"], "sudo -n bash -s -- delete");
+  },
+);
+
+inBothModes(
+  "Magnum's token: its secret waits to be filled, is named by rotation, and comes after its rights",
+  async ({ recording, preview }) => {
+    const access = new MagnumAccess(
+      "magnum",
+      {
+        clusterName: "capi-mgmt-x",
+        adminKubeconfig: pulumi.secret(adminKubeconfig),
+        magnum: { kubeconfig: { kind: "token", rotation: 7 } },
+      },
+      providers(),
+    );
+    await recording.settled();
+    const token = recording.get("magnum-token");
+    assert.deepEqual(token.inputs["metadata"], {
+      name: "capi-mgmt-service-account-7",
+      namespace: "capi-mgmt",
+      annotations: {
+        "kubernetes.io/service-account.name": "capi-mgmt",
+        "pulumi.com/waitFor": "jsonpath={.data.token}",
+      },
+    });
+    assert.ok(token.dependsOn.includes("magnum-binding"));
+    // The new token first, the old one revoked once it works: the engine replaces in that order only without this.
+    assert.equal(token.deleteBeforeReplace, false);
+    assert.deepEqual(Object.keys(access.stackOutputs), ["magnumKubeconfig"]);
+    assert.equal(await isSecretOutput(access.stackOutputs["magnumKubeconfig"]), true);
+    if (preview) return;
+    const kubeconfig = parse(String(await valueOf(access.stackOutputs["magnumKubeconfig"]))) as Record<
+      string,
+      unknown
+    >;
+    assert.deepEqual(kubeconfig["users"], [{ name: "capi-mgmt-x", user: { token: PLANTED.token } }]);
+    assert.deepEqual(kubeconfig["clusters"], [
+      {
+        name: "capi-mgmt-x",
+        cluster: {
+          server: "https://203.0.113.103:6443",
+          "certificate-authority-data": Buffer.from("CA").toString("base64"),
+        },
+      },
+    ]);
+    noLeaks(recording);
+  },
+);
+
+test("Magnum's certificate form is the admin kubeconfig, with its end as an output", async () => {
+  const recording = await record();
+  const access = new MagnumAccess(
+    "magnum",
+    {
+      clusterName: "capi-mgmt-x",
+      adminKubeconfig: pulumi.secret(adminKubeconfig),
+      magnum: { kubeconfig: { kind: "certificate", rotation: 1 } },
+    },
+    providers(),
+  );
+  await recording.settled();
+  assert.deepEqual(Object.keys(access.stackOutputs), ["magnumKubeconfig", "magnumKubeconfigExpiry"]);
+  assert.equal(await valueOf(access.stackOutputs["magnumKubeconfig"]), adminKubeconfig);
+  assert.equal(await isSecretOutput(access.stackOutputs["magnumKubeconfigExpiry"]), false);
+  assert.deepEqual(
+    recording.resources.filter(({ parent }) => parent === "magnum"),
+    [],
+  );
+});
