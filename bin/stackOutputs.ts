@@ -38,6 +38,37 @@ export async function stackOutputs(stack: string): Promise<Outputs> {
   return outputs;
 }
 
+/**
+ * Outputs that were read elsewhere: what `pulumi stack output --json --show-secrets` printed.
+ *
+ * @param source a file, or `-` for standard input
+ */
+export function outputsFrom(source: string): Outputs {
+  const name = source === "-" ? "standard input" : source;
+  let text: string;
+  try {
+    text = readFileSync(source === "-" ? 0 : source, "utf8");
+  } catch (error) {
+    throw new OutputsError(`${name}: ${(error as Error).message}`);
+  }
+  let outputs: unknown;
+  try {
+    outputs = JSON.parse(text);
+  } catch {
+    // The parser's message would quote a secret.
+    throw new OutputsError(`${name}: not JSON; pass what pulumi stack output --json --show-secrets prints`);
+  }
+  if (typeof outputs !== "object" || outputs === null || Array.isArray(outputs)) {
+    throw new OutputsError(`${name}: not a JSON object of outputs`);
+  }
+  if (Object.keys(outputs).length === 0) throw new OutputsError(`${name}: the stack has no outputs`);
+  // This is how the CLI prints a secret without --show-secrets.
+  if (Object.values(outputs).includes("[secret]")) {
+    throw new OutputsError(`${name}: its secrets are hidden; add --show-secrets`);
+  }
+  return outputs as Outputs;
+}
+
 /** Undefined if there is no real CLI. */
 function fromCli(stack: string, env: NodeJS.ProcessEnv): string | undefined {
   const args = ["stack", "output", "--stack", stack, "--json", "--show-secrets"];
