@@ -1,0 +1,219 @@
+package pki
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// given makes an RSA authority as Cluster API does, in PEM.
+func given(t *testing.T) (certPEM, keyPEM []byte) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pemOf("CERTIFICATE", der), pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+}
+
+func TestAuthorityIsKept(t *testing.T) {
+	dir := t.TempDir()
+	first, err := EnsureAuthority(dir, "server-ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := EnsureAuthority(dir, "server-ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(first.PEM) != string(second.PEM) {
+		t.Error("a second start made a new authority")
+	}
+	info, err := os.Stat(first.KeyPath)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("key file: mode %v, error %v; want 0600", info.Mode(), err)
+	}
+}
+
+func TestGivenAuthority(t *testing.T) {
+	certPEM, keyPEM := given(t)
+	_, otherKey := given(t)
+	ecDir := t.TempDir()
+	pkcs8 := func() []byte {
+		key, err := parseKey(keyPEM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pemOf("PRIVATE KEY", der)
+	}()
+	ec, err := EnsureAuthority(ecDir, "ec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := os.ReadFile(ec.KeyPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := Leaf{Authority: ec, Name: "leaf", CommonName: "leaf", Usage: x509.ExtKeyUsageClientAuth}
+	if err := leaf.Ensure(ecDir); err != nil {
+		t.Fatal(err)
+	}
+	leafPEM, _ := os.ReadFile(filepath.Join(ecDir, "leaf.crt"))
+	leafKey, _ := os.ReadFile(filepath.Join(ecDir, "leaf.key"))
+	for _, test := range []struct {
+		name      string
+		cert, key []byte
+		want      string
+	}{
+		{"PKCS 1", certPEM, keyPEM, ""},
+		{"PKCS 8", certPEM, pkcs8, ""},
+		{"elliptic curve", ec.PEM, ecKey, ""},
+		{"another's key", certPEM, otherKey, "does not belong"},
+		{"no PEM", []byte("x"), keyPEM, "not PEM"},
+		{"a leaf", leafPEM, leafKey, "not a CA"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := PlaceAuthority(t.TempDir(), "ca", test.cert, test.key)
+			if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
+	dir := t.TempDir()
+	certPEM, keyPEM := given(t)
+	authority, err := PlaceAuthority(dir, "ca", certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := Leaf{Authority: authority, Name: "serving", CommonName: "kube-apiserver", Names: []string{"10.0.0.1", "seed.lab", ""}, Usage: x509.ExtKeyUsageServerAuth}
+	content := func(l Leaf) string {
+		t.Helper()
+		if err := l.Ensure(dir); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "serving.crt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	first := content(leaf)
+	if content(leaf) != first {
+		t.Error("an unchanged description made a new certificate")
+	}
+	more := leaf
+	more.Names = append(more.Names, "203.0.113.9")
+	second := content(more)
+	if second == first {
+		t.Error("a further address did not make a new certificate")
+	}
+	if content(leaf) != second {
+		t.Error("one name less made a new certificate; the old one still fits")
+	}
+	otherCert, otherKey := given(t)
+	if more.Authority, err = PlaceAuthority(dir, "ca", otherCert, otherKey); err != nil {
+		t.Fatal(err)
+	}
+	if content(more) == second {
+		t.Error("another authority did not make a new certificate")
+	}
+}
+
+func TestTokenIsKeptAndAnotherRefused(t *testing.T) {
+	dir := t.TempDir()
+	authority, err := EnsureAuthority(dir, "server-ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := EnsureToken(dir, "secret-1", authority); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "node-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimSpace(string(text))
+	if !strings.HasPrefix(token, "K10") || !strings.HasSuffix(token, "::server:secret-1") {
+		t.Errorf("token has not k3s's form: %d characters", len(token))
+	}
+	for _, same := range []string{"", "secret-1", token} {
+		if err := EnsureToken(dir, same, authority); err != nil {
+			t.Errorf("the same token is refused: %v", err)
+		}
+	}
+	if err := EnsureToken(dir, "secret-2", authority); err == nil || strings.Contains(err.Error(), "secret-") {
+		t.Errorf("another token: %v; want a refusal that shows none", err)
+	}
+}
+
+func TestEncryptionStaysOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "encryption-config.json")
+	if used, err := EnsureEncryption(path, false); used != "" || err != nil {
+		t.Fatalf("not asked for: %q, %v", used, err)
+	}
+	if used, err := EnsureEncryption(path, true); used != path || err != nil {
+		t.Fatalf("asked for: %q, %v", used, err)
+	}
+	first, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used, err := EnsureEncryption(path, false); used != path || err != nil {
+		t.Errorf("no longer asked for: %q, %v; Secrets could not be read any more", used, err)
+	}
+	if second, _ := os.ReadFile(path); string(second) != string(first) {
+		t.Error("the key changed")
+	}
+	var parsed struct {
+		Resources []struct{ Resources []string }
+	}
+	if err := json.Unmarshal(first, &parsed); err != nil || parsed.Resources[0].Resources[0] != "secrets" {
+		t.Errorf("content: %v, %v", parsed, err)
+	}
+}
+
+func TestKubeconfig(t *testing.T) {
+	dir := t.TempDir()
+	authority, err := EnsureAuthority(dir, "ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (Leaf{Authority: authority, Name: "admin", CommonName: "a", Usage: x509.ExtKeyUsageClientAuth}).Ensure(dir); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "folder", "k3s.yaml")
+	if err := (Kubeconfig{Path: path, Server: "https://10.0.0.1:6443", User: "default", Leaf: "admin", Mode: 0o600}).Write(dir, authority); err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Host != "https://10.0.0.1:6443" || string(config.CAData) != string(authority.PEM) || len(config.KeyData) == 0 {
+		t.Errorf("host %s, CA or key missing", config.Host)
+	}
+}
