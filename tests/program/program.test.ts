@@ -75,14 +75,31 @@ function withoutCode(value: unknown): unknown {
   return value;
 }
 
+const SHOWN = [
+  "type",
+  "name",
+  "parent",
+  "provider",
+  "dependsOn",
+  "protect",
+  "retainOnDelete",
+  "deleteBeforeReplace",
+  "deletedWith",
+  "ignoreChanges",
+  "replaceOnChanges",
+  "additionalSecretOutputs",
+] as const;
+
 function golden({ recording, outputs }: Ran): string {
   const isSet = (value: unknown) =>
     value !== "" && value !== false && !(Array.isArray(value) && value.length === 0);
   const resources = recording.resources
     .toSorted((one, other) => (one.urn < other.urn ? -1 : 1))
-    .map(({ urn: _urn, custom: _custom, inputs, ...rest }) => ({
-      ...Object.fromEntries(Object.entries(rest).filter(([, value]) => isSet(value))),
-      inputs: withoutCode(readable(inputs)),
+    .map((resource) => ({
+      ...Object.fromEntries(
+        SHOWN.map((key) => [key, resource[key]] as const).filter(([, value]) => isSet(value)),
+      ),
+      inputs: withoutCode(readable(resource.inputs)),
     }));
   return stringify(
     { resources, outputs: Object.keys(outputs).toSorted() },

@@ -197,7 +197,7 @@ export async function record(args: RecordArgs = {}): Promise<Recording> {
     outputs,
     invokes,
     async settled() {
-      const { waitForRPCs } = pulumi.runtime as unknown as { waitForRPCs(): Promise<void> };
+      const { waitForRPCs } = pulumi.runtime as unknown as { waitForRPCs: () => Promise<void> };
       // Between two registrations there may be a moment without any.
       for (let before = -1; before !== resources.length;) {
         before = resources.length;
