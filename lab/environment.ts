@@ -19,12 +19,10 @@ function toolFolder(artifacts: Artifacts): string {
     helm: artifacts.helm,
     alertmanager: artifacts.alertmanager,
     versitygw: artifacts.versitygw,
+    k3s: artifacts.k3s,
+    // built into the same binary and chosen by its name
+    kubectl: artifacts.k3s,
   };
-  if (artifacts.k3s) {
-    // kubectl is built into the binary and chosen by its name
-    tools["k3s"] = artifacts.k3s;
-    tools["kubectl"] = artifacts.k3s;
-  }
   for (const [name, target] of Object.entries(tools)) {
     const link = join(bin, name);
     rmSync(link, { force: true });

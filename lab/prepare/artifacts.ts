@@ -9,6 +9,6 @@ export interface Artifacts {
   versitygw: string;
   helm: string;
   alertmanager: string;
-  /** The lab's k3s binary; undefined until the Kubernetes part is built. */
-  k3s: string | undefined;
+  /** The lab's k3s binary; called kubectl, it is kubectl. */
+  k3s: string;
 }

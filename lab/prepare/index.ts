@@ -1,23 +1,15 @@
 /**
  * `prepare`: everything a bare machine lacks, built side by side, each part once.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { buildKubernetes } from "../kubernetes/build.ts";
+import { buildMirror } from "../kubernetes/mirror.ts";
 import type { Progress } from "../progress.ts";
-import { cacheDir, paths, projectDir } from "../site.ts";
+import { cacheDir, paths } from "../site.ts";
 import type { Artifacts } from "./artifacts.ts";
 import { type Part, ensurePart } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
 import { databasePart, goParts, pythonPart, seedBasePart } from "./parts.ts";
-
-type Note = (text: string) => void;
-
-/** What lab/kubernetes/build.ts exports; imported by need, because it is a part of its own. */
-interface KubernetesBuild {
-  buildKubernetes(cacheDir: string, progress: Note): Promise<{ k3s: string }>;
-  /** Not there until the mirror's part of the project is. */
-  buildMirror?: (outDir: string, deps: { k3s: string; helm: string }, progress: Note) => Promise<unknown>;
-}
 
 /**
  * Prepares everything; steps wait only for what they need.
@@ -52,16 +44,10 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
 }
 
 /** The lab's k3s and the mirror's content. */
-async function prepareKubernetes(progress: Progress, helm: Promise<string>): Promise<string | undefined> {
-  const source = join(projectDir, "lab", "kubernetes", "build.ts");
-  if (!existsSync(source)) return undefined;
-  const build = (await import(source)) as KubernetesBuild;
-  const { k3s } = await progress.step("k3s", (note) => build.buildKubernetes(cacheDir, note));
+async function prepareKubernetes(progress: Progress, helm: Promise<string>): Promise<string> {
+  const { k3s } = await progress.step("k3s", (note) => buildKubernetes(cacheDir, note));
   const helmPath = await helm;
-  const { buildMirror } = build;
-  if (buildMirror) {
-    await progress.step("release mirror", (note) => buildMirror(paths.mirror, { k3s, helm: helmPath }, note));
-  }
+  await progress.step("release mirror", (note) => buildMirror(paths.mirror, { k3s, helm: helmPath }, note));
   return k3s;
 }
 

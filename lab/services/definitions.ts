@@ -179,7 +179,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       CAPI_LAB_SEED_BASE: artifacts.seedBase,
       CAPI_LAB_MACHINE_RUNNER: join(openstackDir, "machine.sh"),
       CAPI_LAB_CONTROL_PLANE_RUNNER: join(openstackDir, "control-plane.sh"),
-      CAPI_LAB_K3S: artifacts.k3s ?? "/nonexistent/k3s",
+      CAPI_LAB_K3S: artifacts.k3s,
     }),
     cinderDaemon("cinder-scheduler", "cinder.cmd.scheduler"),
     cinderDaemon("cinder-volume", "cinder.cmd.volume"),
