@@ -21,17 +21,44 @@ export function outputsOf(live: KubeObject, inputs: Properties, fieldManager: st
   }
   return {
     ...outputs,
-    [STATE.inputs]: inputs,
+    [STATE.inputs]: shapeOf(inputs),
     [STATE.apiVersion]: inputs["apiVersion"] ?? outputs["apiVersion"] ?? "",
     [STATE.fieldManager]: fieldManager,
   };
 }
 
-/**
- * The outputs that hold secrets: the copy of the inputs always (any of them may have been a secret), a Secret's data.
- */
+/** The outputs that hold secrets: a Secret's data. */
 export function secretOutputsOf(live: KubeObject): string[] {
-  return isSecret(live) ? ["data", "stringData", STATE.inputs] : [STATE.inputs];
+  return isSecret(live) ? ["data", "stringData"] : [];
+}
+
+/**
+ * The inputs with every value emptied but those that identify the object and steer the provider. Upstream keeps a copy of
+ * the inputs in the outputs, of which it only uses which keys there are; a full copy would repeat secrets where the engine
+ * knows no mark for them.
+ */
+export function shapeOf(inputs: Properties): Properties {
+  const shape = emptied(inputs) as Properties;
+  for (const key of ["apiVersion", "kind"]) if (inputs[key] !== undefined) shape[key] = inputs[key];
+  const [metadata, copy] = [inputs["metadata"], shape["metadata"]];
+  if (!isMap(metadata) || !isMap(copy)) return shape;
+  for (const key of ["name", "namespace"]) if (metadata[key] !== undefined) copy[key] = metadata[key];
+  const [annotations, copies] = [metadata["annotations"], copy["annotations"]];
+  if (isMap(annotations) && isMap(copies)) {
+    for (const [key, value] of Object.entries(annotations))
+      if (key.startsWith("pulumi.com/")) copies[key] = value;
+  }
+  return shape;
+}
+
+function emptied(value: Value): Value {
+  if (typeof value === "string") return "";
+  if (typeof value === "number") return 0;
+  if (typeof value === "boolean") return false;
+  if (Array.isArray(value)) return value.map(emptied);
+  return isMap(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, emptied(item)]))
+    : null;
 }
 
 /**

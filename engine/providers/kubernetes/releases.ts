@@ -21,7 +21,7 @@ import { checksumOf, localChart, valuesOf } from "./chart.ts";
 import { changesBetween, diffOf, withoutIgnored } from "./differences.ts";
 import { Helm, HelmError, type Metadata, type Target } from "./helm.ts";
 import { requireCluster, type Instance } from "./instance.ts";
-import { STATE } from "./live.ts";
+import { STATE, shapeOf } from "./live.ts";
 import { resourceNamesOf } from "./manifest.ts";
 import { omit, parseId, textAt } from "./object.ts";
 import { sensitiveValues } from "./redact.ts";
@@ -182,7 +182,8 @@ async function outputsOf(helm: Helm, release: Metadata, inputs: Properties): Pro
       version: release.version,
     },
     resourceNames: resourceNamesOf(manifest),
-    [STATE.inputs]: inputs,
+    // Upstream takes it for secret, and fails on a state where it is not.
+    [STATE.inputs]: shapeOf(omit(inputs, "valueYamlFiles")),
   };
 }
 
