@@ -17,8 +17,8 @@ import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { chart } from "./chart.ts";
 import { type Connection, seedScript } from "./connection.ts";
+import { networkName } from "./lookup.ts";
 import { MachineImage } from "./machineImage.ts";
-import { externalNetworkName } from "./seedAddress.ts";
 import { type NetworkOutputs, SeedNetwork } from "./seedNetwork.ts";
 
 /** Namespace of the cluster's objects on k3s, as azimuth-ops has it, so that its runbooks fit. */
@@ -139,7 +139,7 @@ export class HaCluster extends pulumi.ComponentResource {
     if (floatingIpAddress !== undefined) return floatingIpAddress;
     return new openstack.networking.FloatingIp(
       `${name}-floating-ip`,
-      { pool: externalNetworkName(externalNetworkId, this), description: `${args.clusterName} API` },
+      { pool: networkName(externalNetworkId, this), description: `${args.clusterName} API` },
       { parent: this, protect: args.protect.network },
     ).address;
   }

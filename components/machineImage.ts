@@ -7,6 +7,7 @@ import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { ImageConfig } from "../config/schema.ts";
 import { imageDownloadScript } from "../lib/image-download.ts";
+import { imageId } from "./lookup.ts";
 
 export interface MachineImageArgs {
   /** Exactly one of `id`, `name` and `url` is set. */
@@ -25,15 +26,11 @@ export class MachineImage extends pulumi.ComponentResource {
     super("capi-mgmt:index:MachineImage", name, {}, opts);
     const { image } = args;
     if (image.id !== undefined) this.imageId = pulumi.output(image.id);
-    else if (image.name !== undefined) this.imageId = this.named(image.name);
+    // A name is looked up at each run: the machines' owner decides what another answer does.
+    else if (image.name !== undefined) this.imageId = imageId(image.name, this);
     else if (image.url !== undefined) this.imageId = this.uploaded(name, args, image.url);
     else throw new Error(`${name}: one of image.id, image.name and image.url is required`);
     this.registerOutputs({ imageId: this.imageId });
-  }
-
-  /** A name is looked up at each run: it may name another image next time, which the machines' owner decides on. */
-  private named(name: string): pulumi.Output<string> {
-    return openstack.images.getImageOutput({ name }, { parent: this }).id;
   }
 
   private uploaded(name: string, args: MachineImageArgs, url: string): pulumi.Output<string> {

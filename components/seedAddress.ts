@@ -5,6 +5,7 @@
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { SeedConfig } from "../config/schema.ts";
+import { networkName } from "./lookup.ts";
 
 export interface SeedAddressArgs {
   /** Prefix of the ports' names in OpenStack. */
@@ -81,7 +82,7 @@ export class SeedAddress extends pulumi.ComponentResource {
       held ??
       new openstack.networking.FloatingIp(
         `${name}-floating-ip`,
-        { pool: externalNetworkName(args.externalNetworkId, this), description: args.objectName },
+        { pool: networkName(args.externalNetworkId, this), description: args.objectName },
         { parent: this, protect: args.protect },
       ).address;
     return new openstack.networking.FloatingIpAssociate(
@@ -94,9 +95,4 @@ export class SeedAddress extends pulumi.ComponentResource {
 
 function firstAddress(port: openstack.networking.Port): pulumi.Output<string> {
   return port.allFixedIps.apply(([first]) => first ?? "");
-}
-
-/** Name of the external network: the provider takes floating IPs from a pool by name only. */
-export function externalNetworkName(id: string, parent: pulumi.Resource): pulumi.Output<string> {
-  return openstack.networking.getNetworkOutput({ networkId: id }, { parent }).apply(({ name }) => name ?? "");
 }
