@@ -276,7 +276,7 @@ function keptForm(kind: Kind, inputs: Properties): Properties {
   const kept: Properties = {};
   for (const [name, value] of Object.entries(inputs)) {
     const keep = kind.schema[name]?.kept;
-    kept[name] = keep && value !== UNKNOWN ? keep(value) : value;
+    kept[name] = keep && value !== UNKNOWN && value !== null ? keep(value) : value;
   }
   return kept;
 }

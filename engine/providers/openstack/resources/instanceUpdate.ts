@@ -3,10 +3,23 @@
  */
 import type { Properties } from "../../../provider.ts";
 import { isStatus } from "../errors.ts";
-import { jsonOf, stringsOf, textOf, textsOf, within, type Context, type UpdateInput } from "./kind.ts";
+import { poll } from "../wait.ts";
+import {
+  jsonOf,
+  jsonsOf,
+  stringsOf,
+  textOf,
+  textsOf,
+  within,
+  type Context,
+  type UpdateInput,
+} from "./kind.ts";
 import { flavorIdOf, imageIdOf, personalityOf } from "./instanceCreate.ts";
 import { act, awaitServer, getServer, TAGS_VERSION } from "./instanceServer.ts";
 import { dropUndefined } from "./neutron.ts";
+
+/** The events of an action tell what went wrong from this version on. */
+const ACTION_DETAILS_VERSION = "2.84";
 
 export async function updateServer(context: Context, id: string, change: UpdateInput): Promise<void> {
   const { changed, wanted, state } = change;
@@ -92,10 +105,54 @@ async function resize(context: Context, id: string, { wanted, changed }: UpdateI
   await act(context, id, { resize: { flavorRef } });
   const unconfirmed = jsonOf(wanted["vendorOptions"])["ignoreResizeConfirmation"] === true;
   if (!unconfirmed) {
-    await awaitServer(context, id, ["VERIFY_RESIZE"]);
-    await act(context, id, { confirmResize: null });
+    const confirmed = await awaitResized(context, id, flavorRef);
+    if (!confirmed) await act(context, id, { confirmResize: null });
   }
   await awaitServer(context, id, ["ACTIVE", "SHUTOFF"]);
+}
+
+/**
+ * Waits until a resize waits for its confirmation, or a cloud that confirms by itself did so (answers true). A resize that Nova
+ * gives up leaves the server as it was, without a fault: only the list of actions says why.
+ */
+async function awaitResized(context: Context, id: string, flavorRef: string): Promise<boolean> {
+  let last = "";
+  return poll(
+    `server ${id} to be resized`,
+    context.deadline,
+    context.signal,
+    async () => {
+      const server = await getServer(context, id);
+      const status = textOf(server?.["status"]);
+      const task = textOf(server?.["OS-EXT-STS:task_state"]);
+      last = `status ${status}${task ? `, task ${task}` : ""}`;
+      if (status === "VERIFY_RESIZE") return false;
+      if (status !== "ERROR" && (task || status === "RESIZE")) return undefined;
+      if (textOf(jsonOf(server?.["flavor"])["id"]) === flavorRef && status !== "ERROR") return true;
+      throw new Error(`Nova gave the resize up (${last}): ${await lastActionOf(context, id)}`);
+    },
+    () => last,
+  );
+}
+
+/** What Nova notes about the last thing done to a server. */
+async function lastActionOf(context: Context, id: string): Promise<string> {
+  try {
+    const options = within(context, { microversion: ACTION_DETAILS_VERSION });
+    const path = `/servers/${id}/os-instance-actions`;
+    const [action] = jsonsOf((await context.cloud.get("compute", path, options))["instanceActions"]);
+    const shown = await context.cloud.get("compute", `${path}/${textOf(action?.["request_id"])}`, options);
+    const details = jsonsOf(jsonOf(shown["instanceAction"])["events"])
+      .map((event) => textOf(event["details"]))
+      .filter(Boolean);
+    const said = [textOf(action?.["message"]), ...details].filter(Boolean).join("; ");
+    // Details are for administrators by default; the rest of the sentence is what it nearly always is.
+    const why =
+      said === "" || said === "Error" ? "Nova does not tell why; often no host has room for it" : said;
+    return `${why} (request ${textOf(action?.["request_id"])})`;
+  } catch (error) {
+    return `its reason could not be read: ${(error as Error).message}`;
+  }
 }
 
 async function rebuild(
