@@ -357,7 +357,7 @@ describe("the openstack provider on a real cloud", { skip }, () => {
     await update(instance, { flavorName: large }, ["flavorName"]);
     await update(instance, { imageId: id("image-two") }, ["imageId"]);
     const changed = await diff(instance, { ...instance.inputs, userData: "#cloud-config\n{}\n" });
-    assert.deepEqual([changed.replaces, changed.deleteBeforeReplace], [["userData"], false]);
+    assert.deepEqual([changed.replaces, changed.deleteBeforeReplace], [["userData"], true]);
   });
 
   test("volume attachment, and growing the volume while it is attached", async () => {

@@ -179,7 +179,7 @@ export class Cloud {
         });
         if (status === 401 && !renewed && !options.stream) {
           renewed = true;
-          this.token = undefined;
+          await this.discard(token);
           continue;
         }
         after = Number(header(headers, "retry-after") ?? "") || undefined;
@@ -284,6 +284,14 @@ export class Cloud {
       if (this.token === token) this.token = undefined;
     });
     return token;
+  }
+
+  /** Forgets a token that was refused, unless another request has renewed it meanwhile. */
+  private async discard(refused: Token): Promise<void> {
+    const current = this.token;
+    if ((await current?.catch(() => undefined))?.id === refused.id && this.token === current) {
+      this.token = undefined;
+    }
   }
 
   private async authenticate(signal: AbortSignal | undefined): Promise<Token> {
