@@ -279,6 +279,15 @@ describe("calls of helm", () => {
     assert.equal(error.message, "cannot create Helm release apps/web: INSTALLATION FAILED: bad [secret]");
   });
 
+  test("an object that another release has kept is told with the way out", async () => {
+    answer(NOT_FOUND, { when: ["upgrade"], err: "Error: things.test exists: invalid ownership metadata" });
+    const error = await failure(driver.create(RELEASE, "web", remote));
+    assert.match(
+      error.message,
+      /invalid ownership metadata; another release made this object and kept it: .* takeOwnership$/,
+    );
+  });
+
   test("a failure that left a release is a partial result, and the next run upgrades it", async () => {
     answer(metadata("failed", 1, 3), NOT_FOUND, MANIFEST, {
       when: ["upgrade"],

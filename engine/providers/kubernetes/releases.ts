@@ -137,7 +137,8 @@ async function install(
       });
     } catch (error) {
       if (!(error instanceof HelmError)) throw error;
-      const reason = [`cannot ${what}: ${error.message}`, ...(await pods.explain())].join("\n");
+      const message = `cannot ${what}: ${error.message}${adviceFor(error.message)}`;
+      const reason = [message, ...(await pods.explain())].join("\n");
       const after = await helm.metadata(name, namespace).catch(() => undefined);
       const untouched = after === undefined || after.revision === before?.revision;
       // Undone by --atomic, or refused before anything was written: there is nothing new to record.
@@ -155,6 +156,12 @@ async function install(
       throw new Error(`cannot ${what}: helm reported success, but the release is not there`);
     return { outputs: await outputsOf(helm, after, inputs), secretOutputs: [STATE.inputs] };
   });
+}
+
+/** What to do about the refusal that a chart which keeps its definitions on uninstall leads to. */
+function adviceFor(message: string): string {
+  if (!message.includes("invalid ownership metadata")) return "";
+  return "; another release made this object and kept it: give this one the name and namespace it had, or set takeOwnership";
 }
 
 async function lint(helm: Helm, inputs: Properties, values: Value, secrets: string[]): Promise<void> {
