@@ -1,0 +1,224 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"capi-mgmt/lab/kubernetes/options"
+	"capi-mgmt/lab/kubernetes/program"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// asServer in the environment makes the test binary run a server with the arguments after --, because a server takes a whole
+// process: it changes the working directory and the components' global settings.
+const asServer = "LAB_KUBERNETES_TEST_SERVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) == "" {
+		os.Exit(m.Run())
+	}
+	described, err := options.Parse(os.Args[1:])
+	if err == nil {
+		err = Run(described, Additions{Programs: []program.Program{whoami{}, crasher{}, leader{}}})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// whoami asks the API server who it is and waits.
+type whoami struct{}
+
+func (whoami) Match(_ *corev1.Pod, c corev1.Container) bool { return c.Image == "test/whoami" }
+func (whoami) Run(ctx context.Context, env program.Env) error {
+	client, err := kubernetes.NewForConfig(env.Config)
+	if err != nil {
+		return err
+	}
+	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.Log, "I am %s with %s\n", review.Status.UserInfo.Username, strings.Join(env.Args, " "))
+	if _, err := client.CoreV1().Secrets("kube-system").List(ctx, metav1.ListOptions{}); err != nil {
+		fmt.Fprintf(env.Log, "secrets: %v\n", err)
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// crasher ends at once.
+type crasher struct{}
+
+func (crasher) Match(_ *corev1.Pod, c corev1.Container) bool { return c.Image == "test/crasher" }
+func (crasher) Run(_ context.Context, env program.Env) error {
+	fmt.Fprintln(env.Log, "no such cloud")
+	return errors.New("no such cloud")
+}
+
+// leader tells in its log that it leads.
+type leader struct{}
+
+func (leader) Match(_ *corev1.Pod, c corev1.Container) bool { return c.Image == "test/leader" }
+func (leader) Run(ctx context.Context, env program.Env) error {
+	return env.Lead(ctx, func(ctx context.Context) error {
+		fmt.Fprintln(env.Log, "leading")
+		<-ctx.Done()
+		return ctx.Err()
+	})
+}
+
+// process is a server under test.
+type process struct {
+	t       *testing.T
+	command *exec.Cmd
+	socket  *net.UnixConn // where systemd would listen
+	log     string
+	ended   chan error
+}
+
+// begin starts a server; the test ends it if it has not ended by then.
+func begin(t *testing.T, arguments ...string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, command: exec.Command(binary, arguments...), socket: socket, log: filepath.Join(dir, "log"), ended: make(chan error, 1)}
+	p.command.Env = append(os.Environ(), asServer+"=1", "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "K3S_CONFIG_FILE="+filepath.Join(dir, "none.yaml"))
+	output, err := os.Create(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	p.command.Stdout, p.command.Stderr = output, output
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.command.Wait() }()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill() // no error when it has ended
+		_ = socket.Close()
+	})
+	return p
+}
+
+// state waits for the next state the server tells systemd.
+func (p *process) state() string {
+	p.t.Helper()
+	if err := p.socket.SetReadDeadline(time.Now().Add(3 * time.Minute)); err != nil {
+		p.t.Fatal(err)
+	}
+	type message struct {
+		text string
+		err  error
+	}
+	received := make(chan message, 1)
+	go func() {
+		buffer := make([]byte, 4096)
+		n, err := p.socket.Read(buffer)
+		received <- message{string(buffer[:n]), err}
+	}()
+	select {
+	case got := <-received:
+		if got.err != nil {
+			p.t.Fatalf("no state: %v\n%s", got.err, p.tail())
+		}
+		return got.text
+	case err := <-p.ended:
+		p.t.Fatalf("the server ended: %v\n%s", err, p.tail())
+		return ""
+	}
+}
+
+// stop ends the server as systemd does, and returns how it ended.
+func (p *process) stop() error {
+	p.t.Helper()
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case err := <-p.ended:
+		return err
+	case <-time.After(time.Minute):
+		p.t.Fatalf("did not stop\n%s", p.tail())
+		return nil
+	}
+}
+
+// tail gives the last lines of the server's log.
+func (p *process) tail() string {
+	file, err := os.Open(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	defer file.Close()
+	var lines []string
+	for scanner := bufio.NewScanner(file); scanner.Scan(); {
+		if lines = append(lines, scanner.Text()); len(lines) > 30 {
+			lines = lines[1:]
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// freePort is a port nobody listens on at the moment.
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+}
+
+func clientOf(t *testing.T, kubeconfig string) (kubernetes.Interface, *rest.Config) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS, config.Burst = 100, 200
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, config
+}
+
+// eventually asks until the answer is yes; the text of the last answer is shown otherwise.
+func eventually(t *testing.T, what string, reached func() (bool, string)) {
+	t.Helper()
+	last := ""
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		var done bool
+		if done, last = reached(); done {
+			return
+		}
+	}
+	t.Fatalf("not reached: %s; last seen: %s", what, last)
+}
