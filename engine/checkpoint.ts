@@ -112,8 +112,9 @@ export class Checkpoint {
 
   /** The last write of a run: waits for what is under way and writes what a failed write left. */
   async finish(): Promise<void> {
-    await this.#running?.catch(() => undefined);
-    await this.#next?.catch(() => undefined);
+    while (this.#running !== undefined || this.#next !== undefined) {
+      await (this.#next ?? this.#running)?.catch(() => undefined);
+    }
     if (this.#failure === undefined) return;
     this.#failure = undefined;
     await this.save();

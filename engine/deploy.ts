@@ -37,10 +37,9 @@ export async function deploy(options: RunOptions): Promise<RunResult> {
   const prepare = async (): Promise<Begun> => begin(options, await opening, config, registry, preview);
   const beginning = prepare();
   beginning.catch(() => undefined);
-  const served = await serve(
-    beginning.then(({ monitor }) => monitor),
-    display,
-  );
+  const monitor = beginning.then((begun) => begun.monitor);
+  monitor.catch(() => undefined);
+  const served = await serve(monitor, display);
   const project = await loadProject(options.projectDir);
   const program = startProgram({
     project,

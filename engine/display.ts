@@ -2,6 +2,7 @@
  * Shows a run while it goes on: a line a resource, rewritten in place in a terminal, one below the other elsewhere.
  * Upstream analogue: pkg/backend/display (progress.go).
  */
+import { stripVTControlCharacters } from "node:util";
 import type { Redactor } from "./redact.ts";
 import { changeLines, changesBetween } from "./show.ts";
 import type { Failure, Observer, Operation, Step } from "./step.ts";
@@ -113,7 +114,7 @@ export class Display implements Observer {
 
   message(severity: "debug" | "info" | "warning" | "error", urn: string, text: string): void {
     if (severity === "debug") return;
-    const clean = this.#redactor.clean(text).trimEnd();
+    const clean = this.#redactor.clean(stripVTControlCharacters(text)).trimEnd();
     // The SDK repeats the same text for everything that depends on it.
     if (clean === "" || this.messages.some((message) => message.text === clean && message.urn === urn))
       return;

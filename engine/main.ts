@@ -3,7 +3,7 @@
  * For the lab, offline plans and tests, never for a real site (docs/engine.md). Upstream analogue: pkg/cmd/pulumi/operations.
  */
 import { deploy } from "./deploy.ts";
-import { Display } from "./display.ts";
+import { Display, type Output } from "./display.ts";
 import type { PropertyMap } from "./property.ts";
 import type { Command, EngineOptions, RunResult } from "./options.ts";
 import { loadProject } from "./project.ts";
@@ -27,6 +27,7 @@ export const EXIT = { ok: 0, failed: 1, changes: 3, interrupted: 130 } as const;
  * printed, and the exit code says so.
  */
 export async function runEngine(options: EngineOptions): Promise<{ exitCode: number; summary: Summary }> {
+  ignoreClosedPipe(options.out);
   const redactor = new Redactor();
   if (options.passphrase !== undefined) redactor.add(options.passphrase);
   const environment = options.env ?? process.env;
@@ -53,7 +54,8 @@ export async function runEngine(options: EngineOptions): Promise<{ exitCode: num
   };
   const fail = (error: unknown): { exitCode: number; summary: Summary } => {
     display.message("error", "", error instanceof Error ? error.message : String(error));
-    if (options.json !== true) display.close(display.messages.slice(-1).map(({ text }) => `error: ${text}`));
+    display.close();
+    if (options.json !== true) options.out.write(`error: ${display.messages.at(-1)?.text ?? ""}\n`);
     return finish(EXIT.failed);
   };
   try {
@@ -65,6 +67,15 @@ export async function runEngine(options: EngineOptions): Promise<{ exitCode: num
   } catch (error) {
     return fail(error);
   }
+}
+
+const guarded = new WeakSet<Output>();
+
+/** A reader that goes away (`| head`) must not end a run half way, with the lock still held. */
+function ignoreClosedPipe(out: Output & { on?: (event: "error", listener: () => void) => unknown }): void {
+  if (guarded.has(out)) return;
+  guarded.add(out);
+  out.on?.("error", () => undefined);
 }
 
 const TITLES: Readonly<Record<Command, string>> = {

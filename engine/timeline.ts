@@ -64,8 +64,12 @@ export function describePath(path: CriticalPath, totalMilliseconds: number, comm
   const names = path.steps
     .filter(({ started, ended }) => ended - started >= 100)
     .map(({ step, started, ended }) => `${nameOf(step.urn)} ${formatSeconds(ended - started)}`);
-  const ratio = path.milliseconds === 0 ? 1 : totalMilliseconds / path.milliseconds;
-  return `critical path: ${names.join(" → ") || "nothing that took time"}; ${command} took ${formatSeconds(totalMilliseconds)} = ${ratio.toFixed(2)} × critical path (${formatSeconds(path.milliseconds)})`;
+  const total = `${command} took ${formatSeconds(totalMilliseconds)}`;
+  const length = formatSeconds(path.milliseconds);
+  // Against a path of moments the ratio would only measure how long the program takes to start.
+  if (path.milliseconds < 1000) return `critical path: ${length}; ${total}`;
+  const ratio = (totalMilliseconds / path.milliseconds).toFixed(2);
+  return `critical path: ${names.join(" → ")}; ${total} = ${ratio} × critical path (${length})`;
 }
 
 /** Milliseconds as people read them: `0.4s`, `12.3s`, `3m07s`. */
