@@ -66,7 +66,7 @@ func (c bootstrapController) reconcile(ctx context.Context, request ctrl.Request
 		set(config, condition{bootstrapv1.KubeadmConfigDataSecretAvailableCondition, metav1.ConditionFalse, reason, text},
 			condition{bootstrapv1.KubeadmConfigReadyCondition, metav1.ConditionFalse, clusterv1.NotReadyReason, text})
 		setLegacy(config, bootstrapv1.DataSecretAvailableV1Beta1Condition, false, reason, text)
-		return c.pace.poll(ctx), e.save(ctx)
+		return backstop, e.save(ctx)
 	}
 	if !yes(cluster.Status.Initialization.InfrastructureProvisioned) {
 		return waiting("NotAvailable", "Waiting for Cluster status.infrastructureReady to be true")

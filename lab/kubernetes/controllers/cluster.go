@@ -47,7 +47,7 @@ func (c clusterController) reconcile(ctx context.Context, request ctrl.Request) 
 		}
 		cluster.Status.Phase = string(clusterv1.ClusterPhaseDeleting)
 		c.conditions(ctx, cluster, parts)
-		return time.Second, e.save(ctx)
+		return 2 * time.Second, e.save(ctx)
 	}
 	if err := c.adopt(ctx, cluster, parts); err != nil {
 		return 0, err
@@ -57,10 +57,10 @@ func (c clusterController) reconcile(ctx context.Context, request ctrl.Request) 
 	if err := e.save(ctx); err != nil {
 		return 0, err
 	}
-	if !isTrue(cluster, clusterv1.ClusterAvailableCondition) {
-		return time.Second, nil
+	if initialized := cluster.Status.Initialization.ControlPlaneInitialized; initialized != nil && *initialized && !isTrue(cluster, clusterv1.ClusterRemoteConnectionProbeCondition) {
+		return c.pace.poll(ctx), nil
 	}
-	return 10 * time.Second, nil // the connection to the cluster is probed as long as it lives
+	return backstop, nil // the connection to the cluster is probed as long as it lives
 }
 
 // clusterParts are the objects a Cluster is made of, as found.

@@ -246,7 +246,7 @@ func (c controlPlaneController) create(ctx context.Context, k *controlplanev1.Ku
 		return err
 	}
 	c.event(k, false, "SuccessfulCreate", "Created Machine %s", name)
-	return nil
+	return c.setUpToDate(ctx, machine, true, "") // else it would count as outdated until it is looked at again
 }
 
 func controlPlaneDomains(cluster *clusterv1.Cluster) []string {

@@ -92,6 +92,7 @@ func Convert(object map[string]any, desired string) (map[string]any, error) {
 	if err := json.Unmarshal(data, source); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", from, kind, err)
 	}
+	target.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(desired, kind)) // the converter goes by it
 	if err := converter.ConvertObject(context.Background(), source, target); err != nil {
 		return nil, fmt.Errorf("%s %s to %s: %w", from, kind, desired, err)
 	}

@@ -64,10 +64,10 @@ func (c machineController) reconcile(ctx context.Context, request ctrl.Request) 
 	if err := e.save(ctx); err != nil {
 		return 0, err
 	}
-	if node == nil || !isTrue(machine, clusterv1.MachineReadyCondition) {
-		return c.pace.poll(ctx), nil
+	if machine.Spec.ProviderID != "" && (node == nil || !isTrue(machine, clusterv1.MachineReadyCondition)) {
+		return c.pace.poll(ctx), nil // the Node lives in another cluster, whose changes are not watched
 	}
-	return 10 * time.Second, nil // the Node lives in another cluster, whose changes are not watched
+	return backstop, nil
 }
 
 // part gets the object a Machine refers to and makes the Machine its owner. Nil when it is not there.
@@ -266,7 +266,7 @@ func (c machineController) delete(ctx context.Context, cluster *clusterv1.Cluste
 			}
 		}
 		say(clusterv1.MachineDeletingWaitingForInfrastructureDeletionReason, infrastructure.GetKind()+": "+infrastructureCondition(infrastructure).message)
-		return c.pace.poll(ctx), nil
+		return backstop, nil
 	}
 	if bootstrap != nil {
 		if bootstrap.GetDeletionTimestamp().IsZero() {
@@ -275,7 +275,7 @@ func (c machineController) delete(ctx context.Context, cluster *clusterv1.Cluste
 			}
 		}
 		say(clusterv1.MachineDeletingWaitingForBootstrapDeletionReason, "Waiting for "+bootstrap.GetKind())
-		return c.pace.poll(ctx), nil
+		return backstop, nil
 	}
 	if node := machine.Status.NodeRef.Name; node != "" && !withCluster {
 		if remote, err := c.workload.get(ctx, cluster); err == nil {

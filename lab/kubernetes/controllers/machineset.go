@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -183,11 +182,11 @@ func (c machineSetController) create(ctx context.Context, s *clusterv1.MachineSe
 		return err
 	}
 	machine.Spec.InfrastructureRef = made
-	if err := c.Create(ctx, machine); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := c.Create(ctx, machine); err != nil {
 		return err
 	}
 	c.event(s, false, "SuccessfulCreate", "Created Machine %s", name)
-	return nil
+	return c.setUpToDate(ctx, machine, true, "") // only the newest MachineSet of a deployment grows
 }
 
 // machineCounts are the numbers that a set, a deployment and a control plane report.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	infrav1 "sigs.k8s.io/cluster-api-provider-openstack/api/v1beta1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 )
 
 // cloud is a project on an OpenStack site, reached with the credentials of one secret.
@@ -77,8 +79,11 @@ func signIn(ctx context.Context, secret *corev1.Secret, identity infrav1.OpenSta
 	if !ok {
 		return nil, fmt.Errorf("OpenStack credentials secret %s did not contain key clouds.yaml", secret.Name)
 	}
-	options := []clouds.ParseOption{clouds.WithCloudName(identity.CloudName), clouds.WithCloudsYAML(strings.NewReader(string(content)))}
-	auth, endpoint, tlsConfig, err := clouds.Parse(options...)
+	content, err := withoutPaths(content, identity.CloudName)
+	if err != nil {
+		return nil, fmt.Errorf("clouds.yaml in secret %s: %w", secret.Name, err)
+	}
+	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithCloudName(identity.CloudName), clouds.WithCloudsYAML(strings.NewReader(string(content))))
 	if err != nil {
 		return nil, fmt.Errorf("clouds.yaml in secret %s: %w", secret.Name, err)
 	}
@@ -129,6 +134,23 @@ func signIn(ctx context.Context, secret *corev1.Secret, identity infrav1.OpenSta
 	}
 	made.compute.Microversion = "2.60" // as upstream: tags at creation need 2.52
 	return made, nil
+}
+
+// withoutPaths drops what names files: those of the machine that the clouds.yaml was written on.
+func withoutPaths(content []byte, cloudName string) ([]byte, error) {
+	document := struct {
+		Clouds map[string]map[string]any `json:"clouds"`
+	}{}
+	if err := yaml.Unmarshal(content, &document); err != nil {
+		return nil, errors.New("it is not valid YAML") // the parser's message would quote secrets
+	}
+	if _, ok := document.Clouds[cloudName]; !ok {
+		return nil, fmt.Errorf("it has no cloud %q", cloudName)
+	}
+	for _, key := range []string{"cacert", "cert", "key"} {
+		delete(document.Clouds[cloudName], key)
+	}
+	return yaml.Marshal(document)
 }
 
 // gone tells that OpenStack does not know the object (any more).

@@ -81,7 +81,7 @@ func (c openStackMachineController) provision(ctx context.Context, o *infrav1.Op
 	waiting := func(reason, text string) (time.Duration, error) {
 		setInfra(&o.Status.Conditions, infrav1.InstanceReadyCondition, false, clusterv1beta1.ConditionSeverityInfo, reason, text)
 		setInfra(&o.Status.Conditions, clusterv1beta1.ReadyCondition, false, clusterv1beta1.ConditionSeverityInfo, reason, text)
-		return c.pace.poll(ctx), nil
+		return backstop, nil
 	}
 	if !infrastructure.Status.Ready {
 		return waiting(infrav1.WaitingForClusterInfrastructureReason, "Cluster infrastructure is not ready yet")
@@ -102,7 +102,7 @@ func (c openStackMachineController) provision(ctx context.Context, o *infrav1.Op
 		}
 	}
 	if !server.Status.Ready || server.Status.InstanceID == nil {
-		return c.pace.poll(ctx), nil
+		return backstop, nil
 	}
 	id := "openstack:///" + *server.Status.InstanceID
 	o.Spec.ProviderID = &id
@@ -216,7 +216,7 @@ func (c openStackMachineController) boot(ctx context.Context, o *infrav1.OpenSta
 	if err := registerNode(ctx, remote, o, machine); err != nil {
 		return 0, fmt.Errorf("register node %s: %w", o.Name, err)
 	}
-	return c.pace.poll(ctx), nil
+	return backstop, nil
 }
 
 func (c openStackMachineController) delete(ctx context.Context, o *infrav1.OpenStackMachine, cluster *clusterv1.Cluster, infrastructure *infrav1.OpenStackCluster) (time.Duration, error) {
@@ -243,5 +243,5 @@ func (c openStackMachineController) delete(ctx context.Context, o *infrav1.OpenS
 			return 0, err
 		}
 	}
-	return c.pace.poll(ctx), nil
+	return backstop, nil
 }

@@ -66,6 +66,9 @@ func (p *pace) left(ctx context.Context, key string, s step) time.Duration {
 	return max(0, length-p.now().Sub(began))
 }
 
+// backstop is how soon an object is looked at again whose wait ends with a change of another object, which is watched.
+const backstop = 10 * time.Second
+
 // poll is how often something outside the objects is looked at while it is awaited.
 func (p *pace) poll(ctx context.Context) time.Duration {
 	if p.profile.get(ctx).Timing == "real" {
