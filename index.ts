@@ -7,6 +7,7 @@ import { ClusterApi } from "./components/clusterApi.ts";
 import { HaCluster } from "./components/haCluster.ts";
 import { K3s } from "./components/k3s.ts";
 import { MagnumAccess } from "./components/magnumAccess.ts";
+import { MagnumTemplates } from "./components/magnumTemplates.ts";
 import { Monitoring } from "./components/monitoring.ts";
 import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
@@ -47,12 +48,9 @@ const k3s = new K3s("k3s", {
   tools: config.tools,
   mirror,
 });
-const bootstrapCluster = clusterProvider("k3s", k3s.kubeconfig, seedName);
-const bootstrap = new ClusterApi(
-  "bootstrap",
-  { ...onSeed, instance: "bootstrap", janitor: false, clusterApi, mirror },
-  { providers: { kubernetes: bootstrapCluster } },
-);
+const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
+const bootstrapArgs = { ...onSeed, instance: "bootstrap" as const, janitor: false, clusterApi, mirror };
+const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
 const haCluster = new HaCluster(
   "cluster",
@@ -68,9 +66,10 @@ const haCluster = new HaCluster(
     externalNetworkId: seedNetwork.externalNetworkId,
     seedNetwork: network.outputs,
     seedEgressAddress: seed.egressAddress,
+    controllers: bootstrap,
     protect,
   },
-  { providers: { openstack, kubernetes: bootstrapCluster }, dependsOn: [bootstrap] },
+  onK3s,
 );
 const { kubeconfig } = haCluster;
 const managementCluster = clusterProvider("management", kubeconfig, clusterName);
@@ -83,6 +82,7 @@ if (config.monitoring.enabled) new Monitoring("monitoring", config, onCluster);
 new SeedAccess("seed-access", { ...onSeed, user, fileName: kubeconfigFile, kubeconfig });
 const magnumArgs = { clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
 const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
+if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 
 export default {
   ...magnum.stackOutputs,

@@ -16,6 +16,10 @@ export interface MachineImageArgs {
   readonly imageName: string;
   /** Glance properties of an uploaded image. Default: none. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Who sees an uploaded image; public takes an administrator. Default: private. */
+  readonly visibility?: "private" | "public";
+  /** Keep an uploaded image as it was uploaded, whatever `image` says later. Default: false. */
+  readonly fixed?: boolean;
 }
 
 /** The image; `imageId` is its id in Glance. */
@@ -45,15 +49,18 @@ export class MachineImage extends pulumi.ComponentResource {
         name: args.imageName,
         containerFormat: "bare",
         diskFormat: diskFormat ?? "qcow2",
-        visibility: "private",
+        visibility: args.visibility ?? "private",
         ...source,
         ...(args.properties === undefined ? {} : { properties: args.properties }),
       },
       // The path is the runner's that uploaded it; another runner's differs and is no reason to upload again.
       {
         parent: this,
-        ignoreChanges: ["localFilePath", "imageCachePath"],
-        replaceOnChanges: ["imageSourceUrl"],
+        ignoreChanges: [
+          ...["localFilePath", "imageCachePath"],
+          ...(args.fixed === true ? ["imageSourceUrl", "diskFormat", "properties"] : []),
+        ],
+        replaceOnChanges: args.fixed === true ? [] : ["imageSourceUrl"],
       },
     );
     return uploaded.id;

@@ -16,7 +16,7 @@ export interface MagnumAccessArgs {
   /** Admin kubeconfig of the cluster. Secret. */
   readonly adminKubeconfig: pulumi.Input<string>;
   /** Section `magnum` of the configuration. */
-  readonly magnum: MagnumConfig;
+  readonly magnum: Pick<MagnumConfig, "kubeconfig">;
 }
 
 /** A kubeconfig with everything inline. */

@@ -73,3 +73,15 @@ export function kubernetesMinorsFor(clusterApi: Release): number[] | undefined {
     .filter(([, patch]) => clusterApi.patch >= patch)
     .map(([minor]) => Number(minor));
 }
+
+/** Minors older than the oldest to run on that a Cluster API release still makes clusters of: the same document. */
+const OLDER_WORKLOADS = 2;
+
+/** The Kubernetes minors of clusters that a Cluster API release makes; undefined if it is not in the table. */
+export function workloadMinorsFor(clusterApi: Release): number[] | undefined {
+  const minors = kubernetesMinorsFor(clusterApi);
+  if (minors === undefined) return undefined;
+  const oldest = Math.min(...minors);
+  const older = Array.from({ length: OLDER_WORKLOADS }, (_, index) => oldest - OLDER_WORKLOADS + index);
+  return [...older, ...minors];
+}

@@ -4,8 +4,9 @@
 import type { Check } from "./check.ts";
 import * as machines from "./machines.ts";
 import * as networks from "./networks.ts";
+import * as templates from "./templates.ts";
 import * as versions from "./versions.ts";
 
-export const checks: readonly Check[] = [networks, machines, versions].flatMap((module) =>
+export const checks: readonly Check[] = [networks, machines, versions, templates].flatMap((module) =>
   Object.values<Check>(module),
 );

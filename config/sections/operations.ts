@@ -15,6 +15,7 @@ import {
   wholeNumber,
 } from "../formats.ts";
 import { chart, timeout } from "./common.ts";
+import { templates } from "./magnumTemplates.ts";
 
 const storage = (program: string) => ({
   retention: retention.meta({ description: `How long ${program} keeps its data.` }),
@@ -72,6 +73,7 @@ export const magnum = z.strictObject({
       description: "Raise it to get a new token; the old one is then revoked.",
     }),
   }),
+  templates,
 });
 
 export const protect = z.strictObject({

@@ -152,7 +152,7 @@ const TABLE: readonly (readonly [name: string, changes: unknown, lines: readonly
   [
     "a key like nothing",
     { magnum: { frobnication: true } },
-    ["magnum.frobnication: is not a known key (legal kubeconfig)"],
+    ["magnum.frobnication: is not a known key (legal kubeconfig, templates)"],
   ],
   [
     "a gate with a wrong name",

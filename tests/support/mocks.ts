@@ -82,6 +82,7 @@ const COMPUTED: Record<string, (inputs: Outputs, name: string) => Outputs> = {
   "openstack:compute/instance:Instance": () => ({}),
   "openstack:compute/volumeAttach:VolumeAttach": () => ({ device: "/dev/vdz" }),
   "openstack:blockstorage/volume:Volume": () => ({}),
+  "openstack:containerinfra/clusterTemplate:ClusterTemplate": () => ({}),
   "openstack:images/image:Image": () => ({}),
   "openstack:networking/network:Network": () => ({}),
   "openstack:networking/subnet:Subnet": () => ({}),
