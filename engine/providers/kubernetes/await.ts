@@ -11,7 +11,7 @@ import { annotation, at, idOf, isAnnotated, listAt, textAt, type KubeObject } fr
 import { describeCondition, ruleFor, type Readiness } from "./readiness.ts";
 import { waitForRule } from "./wait-for.ts";
 
-export interface Wait {
+interface Wait {
   cluster: Cluster;
   place: Place;
   /** What the program asks for: the source of the annotations that steer the wait. */
@@ -26,7 +26,7 @@ export interface Wait {
 }
 
 /** The live object once it is ready, or with the reason why it is not. */
-export interface Awaited {
+interface Awaited {
   live: KubeObject;
   notReady?: string;
 }

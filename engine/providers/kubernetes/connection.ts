@@ -25,7 +25,7 @@ export class ApiError extends Error {
 }
 
 /** No connection to the API server came about. */
-export class Unreachable extends Error {
+class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 

@@ -6,9 +6,9 @@ import type { DiffResult } from "../../provider.ts";
 import { equal, isMap, type Properties, type Value } from "../../values.ts";
 
 /** A step into a value: a map's key or a list's index. */
-export type Step = string | number;
+type Step = string | number;
 
-export interface Change {
+interface Change {
   readonly path: Step[];
   readonly before: Value | undefined;
   readonly after: Value | undefined;

@@ -15,7 +15,7 @@ export interface Target {
   readonly context?: string | undefined;
 }
 
-export interface Run {
+interface Run {
   /** Written to helm's standard input. */
   input?: string | undefined;
   signal?: AbortSignal | undefined;

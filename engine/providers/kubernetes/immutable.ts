@@ -4,7 +4,7 @@
  */
 import { at, textAt } from "./object.ts";
 
-export interface Mutability {
+interface Mutability {
   enableSecretMutable: boolean;
   enableConfigMapMutable: boolean;
 }

@@ -19,7 +19,7 @@ export interface Kubeconfig {
 }
 
 /** Which parts of a kubeconfig the provider overrides. */
-export interface Selection {
+interface Selection {
   context?: string | undefined;
   cluster?: string | undefined;
 }

@@ -8,7 +8,7 @@ import { explainPods } from "./explain.ts";
 /** Milliseconds between looks, and before the first: most releases are ready by then. */
 const INTERVAL = 5_000;
 
-export interface PodWatch {
+interface PodWatch {
   /** What was last seen to be wrong, now or at an earlier look. */
   explain(): Promise<string[]>;
   stop(): void;
