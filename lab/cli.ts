@@ -24,6 +24,7 @@ const usage = `usage: npm run lab [-- COMMAND]
   env                            shell exports: eval "$(npm run --silent lab -- env)"
   preview|up|refresh|destroy [--stack NAME] [--engine pulumi|embedded] [--expect-no-changes] [--json]
   output [NAME] [--stack NAME] [--show-secrets] [--json]
+  cancel [--stack NAME]          release the lock that a killed run left on the stack
 ${faultUsage}
 
   --timing fast|real             with no command, start or up: speed of the cluster controllers
@@ -32,7 +33,7 @@ Real sites use pulumi itself; the lab is for trying, tests and rehearsal. docs/l
 /** A mistake in the arguments: usage, exit code 2. */
 class UsageError extends Error {}
 
-const stackCommands = new Set(["preview", "up", "refresh", "destroy", "output"]);
+const stackCommands = new Set(["preview", "up", "refresh", "destroy", "output", "cancel"]);
 
 async function main(argv: string[]): Promise<number> {
   if (argv[0] === "fault") {

@@ -10,7 +10,7 @@ import { loadSecrets } from "./services/secrets.ts";
 import { addresses, bucket, paths, ports, projectDir } from "./site.ts";
 
 export type EngineName = "pulumi" | "embedded";
-export type StackCommand = "preview" | "up" | "refresh" | "destroy" | "output";
+export type StackCommand = "preview" | "up" | "refresh" | "destroy" | "output" | "cancel";
 
 export interface StackOptions {
   stack: string;
@@ -44,24 +44,6 @@ export function stackEnvironment(helm: string): Record<string, string> {
   };
 }
 
-interface EngineRequest {
-  command: StackCommand;
-  stack: string;
-  projectDir: string;
-  backendUrl: string;
-  passphrase: string;
-  json?: boolean;
-  expectNoChanges?: boolean;
-  showSecrets?: boolean;
-  output?: string;
-  env?: Record<string, string>;
-  out: NodeJS.WritableStream;
-}
-
-interface EngineModule {
-  runEngine: (request: EngineRequest) => Promise<{ exitCode: number; summary?: unknown }>;
-}
-
 /** Runs one engine command; returns its exit code. */
 export async function runStack(
   command: StackCommand,
@@ -72,10 +54,11 @@ export async function runStack(
   const env = stackEnvironment(helm);
   const engine = options.engine ?? (await defaultEngine());
   if (engine === "pulumi") return runPulumi(command, options, env, out);
-  const module = (await import(join(projectDir, "engine", "main.ts"))) as EngineModule;
-  // the program runs in a child of the engine and reads its credentials from the environment
+  // only when needed: the engine loads Pulumi's SDK, which the other commands can do without
+  const { runEngine } = await import("../engine/main.ts");
+  // providers run in this process and look for credentials and helm in its environment
   Object.assign(process.env, env);
-  const { exitCode } = await module.runEngine({
+  const { exitCode } = await runEngine({
     command,
     stack: options.stack,
     projectDir,
@@ -84,8 +67,8 @@ export async function runStack(
     json: options.json,
     expectNoChanges: options.expectNoChanges,
     showSecrets: options.showSecrets,
-    output: options.output,
-    env,
+    name: options.output,
+    env: process.env,
     out,
   });
   return exitCode;
@@ -131,6 +114,7 @@ export function pulumiArguments(command: StackCommand, options: StackOptions): s
       ...(options.showSecrets ? ["--show-secrets"] : []),
     ];
   }
+  if (command === "cancel") return ["cancel", "--yes", "--stack", options.stack];
   return [
     ...[command, "--stack", options.stack, "--non-interactive"],
     ...(command === "preview" ? ["--diff"] : ["--yes", "--skip-preview"]),
