@@ -46,6 +46,8 @@ export interface HaClusterArgs {
   readonly connection: pulumi.Input<Connection>;
   /** The seed: another one waits and reads again. */
   readonly serverId: pulumi.Input<string>;
+  /** Cluster API on k3s, which makes and deletes the cluster. */
+  readonly controllers: pulumi.Resource;
   /** Section `protect` of the configuration. */
   readonly protect: ProtectConfig;
   /** A change reads the kubeconfig anew: its certificate ends after a year. */
@@ -101,7 +103,7 @@ export class HaCluster extends pulumi.ComponentResource {
         ? {}
         : { seedCidr: pulumi.interpolate`${args.seedEgressAddress}/32` }),
     });
-    const teardown = this.teardown(name, args, values, opts);
+    const teardown = this.teardown(name, args, values);
     const release = chart(
       `${name}-release`,
       {
@@ -176,12 +178,7 @@ export class HaCluster extends pulumi.ComponentResource {
    * It comes before the release so that a release or a wait that failed is taken down just the same; with the
    * credentials gone first, the cluster could never be deleted (CAPO #906).
    */
-  private teardown(
-    name: string,
-    args: HaClusterArgs,
-    values: object,
-    opts: pulumi.ComponentResourceOptions,
-  ): pulumi.Resource {
+  private teardown(name: string, args: HaClusterArgs, values: object): pulumi.Resource {
     return seedScript(
       `${name}-teardown`,
       {
@@ -191,12 +188,8 @@ export class HaCluster extends pulumi.ComponentResource {
         runAgainOn: [fingerprint(values)],
         hasDelete: true,
       },
-      {
-        parent: this,
-        protect: args.protect.cluster,
-        // Cluster API on k3s does the deleting.
-        ...(opts.dependsOn === undefined ? {} : { dependsOn: opts.dependsOn }),
-      },
+      // Cluster API does the deleting.
+      { parent: this, protect: args.protect.cluster, dependsOn: [args.controllers] },
     );
   }
 

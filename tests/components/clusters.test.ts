@@ -116,6 +116,13 @@ test("Cluster API on another cluster takes its kubeconfig as secret standard inp
   noLeaks(recording);
 });
 
+/** Stands for Cluster API on k3s where a test is not about it. */
+class Controllers extends pulumi.ComponentResource {
+  constructor() {
+    super("capi-mgmt:test:Controllers", "controllers");
+  }
+}
+
 function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArgs> = {}): HaClusterArgs {
   return {
     ...onSeed,
@@ -134,6 +141,7 @@ function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArg
     externalNetworkId: "external-id",
     seedNetwork: { networkId: pulumi.output("seed-net"), subnetId: pulumi.output("seed-subnet") },
     seedEgressAddress: pulumi.output("203.0.113.102"),
+    controllers: new Controllers(),
     protect: { dataVolume: true, retainDataVolume: true, seed: true, cluster: true, network: true },
     readKubeconfigOn: 1,
     ...rest,
@@ -149,7 +157,7 @@ inBothModes(
       { ...onSeed, instance: "bootstrap", janitor: false, clusterApi: config.clusterApi, mirror },
       opts,
     );
-    new HaCluster("ha", haArgs(), { ...opts, dependsOn: [bootstrap] });
+    new HaCluster("ha", haArgs({}, { controllers: bootstrap }), opts);
     await recording.settled();
     const teardown = recording.get("ha-teardown");
     // What something depends on goes after it.
@@ -302,7 +310,7 @@ inBothModes(
       {
         clusterName: "capi-mgmt-x",
         adminKubeconfig: pulumi.secret(adminKubeconfig),
-        magnum: { kubeconfig: { kind: "token", rotation: 7 } },
+        magnum: { ...config.magnum, kubeconfig: { kind: "token", rotation: 7 } },
       },
       providers(),
     );
@@ -347,7 +355,7 @@ test("Magnum's certificate form is the admin kubeconfig, with its end as an outp
     {
       clusterName: "capi-mgmt-x",
       adminKubeconfig: pulumi.secret(adminKubeconfig),
-      magnum: { kubeconfig: { kind: "certificate", rotation: 1 } },
+      magnum: { ...config.magnum, kubeconfig: { kind: "certificate", rotation: 1 } },
     },
     providers(),
   );
