@@ -3,7 +3,17 @@
  * Upstream analogue: the files of a k3s release.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join, relative } from "node:path";
 import { sha256 } from "../prepare/cache.ts";
 import { run } from "../run.ts";
@@ -75,7 +85,11 @@ export async function buildKubernetes(
   const record = join(dir, "k3s.sha256");
   if (existsSync(k3s) && existsSync(record)) {
     progress("checking");
-    if ((await sha256(k3s)) === readFileSync(record, "utf8").trim()) return { k3s };
+    if ((await sha256(k3s)) === readFileSync(record, "utf8").trim()) {
+      const now = new Date();
+      utimesSync(record, now, now); // in use, see removeUnused
+      return { k3s };
+    }
   }
   mkdirSync(dir, { recursive: true });
   // A name of its own until it is whole: an interrupted build leaves nothing that looks finished, and two builds do not meet.
@@ -88,7 +102,21 @@ export async function buildKubernetes(
   } finally {
     rmSync(unfinished, { force: true });
   }
+  removeUnused(cacheDir);
   return { k3s };
+}
+
+/** How long a build that nobody asked for stays in the cache, in days. Other clones may still use it. */
+const keptDays = 7;
+
+/** Removes old builds: each is 140 MB, and every change of the sources makes another. */
+function removeUnused(cacheDir: string): void {
+  const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
+  for (const name of readdirSync(cacheDir)) {
+    const record = join(cacheDir, name, "k3s.sha256");
+    if (!name.startsWith("kubernetes-") || !existsSync(record)) continue;
+    if (statSync(record).mtimeMs < oldest) rmSync(join(cacheDir, name), { recursive: true, force: true });
+  }
 }
 
 /** Runs the compiler. It names each package it has finished, cached ones not, which is the only progress there is. */
