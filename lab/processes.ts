@@ -1,7 +1,8 @@
 /**
  * The lab's long-running processes: started detached, recorded, found again after a crash, ended.
  * A process is ours if its environment carries MARKER with this lab's folder (children inherit it, so a killed run's
- * leftovers are recognised even when their pid file is gone), or if it belongs to the session of a recorded service.
+ * leftovers are recognised even when their pid file is gone), if it belongs to the session of a recorded service, or if it
+ * works in the lab's folder from inside another network namespace.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -12,6 +13,7 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
   statSync,
@@ -115,6 +117,16 @@ function takenByAnother(record: ServiceRecord): boolean {
   }
 }
 
+/**
+ * Whether a process that neither record nor environment names is the lab's: it works in the lab's folder (removed or not)
+ * and in another network namespace than this one. A shell that someone opened in the folder is in this one.
+ */
+function isStray(pid: string, dir: string): boolean {
+  const folder = readlinkSync(`/proc/${pid}/cwd`);
+  if (folder !== dir && folder !== `${dir} (deleted)` && !folder.startsWith(`${dir}/`)) return false;
+  return readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync("/proc/self/ns/net");
+}
+
 /** Every live process of this lab: by its environment, or by the session of a recorded service. */
 export function findProcesses(dir: string = stateDir): LabProcess[] {
   const records = dir === stateDir ? readRecords() : new Map<number, ServiceRecord>();
@@ -127,14 +139,13 @@ export function findProcesses(dir: string = stateDir): LabProcess[] {
       // services that set their title overwrite their environment with it: those are known by their session
       let service = records.get(stat.session)?.service;
       if (service === undefined) {
-        const environment = readFileSync(`/proc/${entry}/environ`, "utf8");
-        if (!environment.includes(MARKER)) continue;
-        const variables = parseEnvironment(environment);
-        if (variables.get(MARKER) !== dir) continue;
-        service = variables.get(SERVICE) ?? "?";
+        const variables = parseEnvironment(readFileSync(`/proc/${entry}/environ`, "utf8"));
+        if (variables.get(MARKER) === dir) service = variables.get(SERVICE);
+        else if (isStray(entry, dir)) service = "stray";
+        else continue;
       }
       const command = readFileSync(`/proc/${entry}/comm`, "utf8").trim();
-      found.push({ pid: Number(entry), service, command });
+      found.push({ pid: Number(entry), service: service ?? "stray", command });
     } catch {
       // ended while we looked
     }

@@ -95,7 +95,8 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     command: [
       ...[join(bin, "python"), join(openstackDir, "launch.py"), join(bin, name), module],
       ...["--port", String(ports.rabbitmq), ...apis.flatMap((api) => ["--api", String(apiPorts[api])])],
-      ...["--", "--config-file", config(file)],
+      // oslo.log would name the file after launch.py
+      ...["--", "--config-file", config(file), "--log-file", logFile(name)],
     ],
     env: { ...python, ...env },
     inputs: [...inputs(file), join(openstackDir, "launch.py"), ...(env["PYTHONPATH"] ? [novaPath] : [])],

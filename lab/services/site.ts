@@ -201,6 +201,7 @@ async function startService(service: Service): Promise<void> {
 
 /** Ends processes of a killed run that no pid file names: a service would find its port taken. */
 async function leaveNoStrays(services: Service[]): Promise<void> {
+  await endProcesses((candidate) => candidate.service === "stray", 3000);
   for (const { name, patience } of services) {
     if (runningPid(name) === undefined) {
       await endProcesses((candidate) => candidate.service === name, patience * 1000);
