@@ -249,7 +249,10 @@ async function addCharts(
       cpSync(join(chartsDir, chart), folder, { recursive: true });
     }
     if (chart === "kube-prometheus-stack") {
-      copyWritable(join(sources.prometheusOperator, "example/prometheus-operator-crd"), join(folder, "crds"));
+      copyWritable(
+        join(sources.prometheusOperator, "example/prometheus-operator-crd"),
+        join(folder, "charts/crds/crds"),
+      );
     }
     const version = chart === "cert-manager" ? ["--version", mirrored.certManager] : [];
     const appVersion = chart === "cert-manager" ? ["--app-version", mirrored.certManager] : [];
