@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { Properties } from "../../engine/provider.ts";
 
 type Json = Record<string, unknown>;
@@ -44,9 +45,14 @@ export class PretendedCloud {
   valid = "";
   private server: Server | undefined;
   private port = 0;
+  private scheme = "http";
 
-  async start(port = 0): Promise<void> {
-    this.server = createServer((request, response) => void this.answer(request, response));
+  /** Listens on `port`, by HTTPS when given a certificate. */
+  async start(port = 0, tls?: { key: string; cert: string }): Promise<void> {
+    const listener = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.answer(request, response);
+    this.server = tls ? createTlsServer(tls, listener) : createServer(listener);
+    this.scheme = tls ? "https" : "http";
     await new Promise<void>((resolve) => this.server?.listen(port, "127.0.0.1", resolve));
     const address = this.server.address();
     this.port = typeof address === "object" && address ? address.port : 0;
@@ -58,7 +64,7 @@ export class PretendedCloud {
   }
 
   get address(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.scheme}://127.0.0.1:${this.port}`;
   }
 
   /** Settings with which the provider finds this cloud. */

@@ -2,8 +2,9 @@
  * The openstack provider's requests, and how it takes what goes wrong, against a pretended cloud.
  */
 import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -11,6 +12,8 @@ import { factory } from "../../engine/providers/openstack/index.ts";
 import type { Properties, Provider } from "../../engine/provider.ts";
 import { PretendedCloud } from "./providers-openstack-cloud.ts";
 
+const noOpenssl =
+  spawnSync("openssl", ["version"]).status === 0 ? false : "no openssl to make a certificate with";
 const NETWORK = "openstack:networking/network:Network";
 const INSTANCE = "openstack:compute/instance:Instance";
 const VOLUME = "openstack:blockstorage/volume:Volume";
@@ -359,6 +362,41 @@ describe("the openstack provider", () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  test(
+    "a certificate authority of the site's own, as a file, as PEM, or not at all",
+    { skip: noOpenssl },
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "tls-"));
+      try {
+        const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+        const subject = ["-subj", "/CN=site", "-addext", "subjectAltName=IP:127.0.0.1"];
+        const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+        execFileSync("openssl", ["req", "-x509", ...kind, "-keyout", keyFile, "-out", certFile, ...subject], {
+          stdio: "pipe",
+        });
+        const [key, cert] = [readFileSync(keyFile, "utf8"), readFileSync(certFile, "utf8")];
+        await cloud.stop();
+        await cloud.start(0, { key, cert });
+        for (const trusted of [{ cacertFile: certFile }, { cacertFile: cert }, { insecure: "true" }]) {
+          const secure = factory();
+          await secure.configure({ ...cloud.settings, ...trusted });
+          await secure.create({ ...asked(NETWORK), inputs: { name: "net" } });
+          await secure.close?.();
+        }
+        const started = Date.now();
+        provider = factory();
+        await provider.configure(cloud.settings);
+        await assert.rejects(
+          create(NETWORK, { name: "net" }),
+          /creating network "thing" failed: Keystone at 127.0.0.1:\d+ did not answer POST \/identity\/v3\/auth\/tokens: .*self-signed certificate/,
+        );
+        assert.ok(Date.now() - started < 2000, "a wrong certificate is not tried again");
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 
   test("what is not implemented is refused by name", async () => {
     await assert.rejects(

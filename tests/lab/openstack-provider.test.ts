@@ -271,7 +271,7 @@ describe("the openstack provider on a real cloud", { skip }, () => {
       ...request("compute/keypair:Keypair", "generated"),
       inputs: { name: `${run}-generated` },
     });
-    assert.match(String(generated.outputs["privateKey"]), /PRIVATE KEY/);
+    assert.match(JSON.stringify(generated.outputs["privateKey"]), /PRIVATE KEY/);
     assert.deepEqual(generated.secretOutputs, ["privateKey"]);
     await provider.delete({
       ...request("compute/keypair:Keypair", "generated"),

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request as send } from "undici";
 import type { Credentials } from "./credentials.ts";
 import { CloudError, ConnectionError, wordsOf } from "./errors.ts";
+import { causeCode, isCertificateProblem, mayRepeat, wasNeverSent } from "./retry.ts";
 
 export type Service = "compute" | "network" | "image" | "volume" | "identity" | "load-balancer";
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
@@ -257,11 +258,10 @@ export class Cloud {
     } catch (error) {
       if (signal?.aborted) throw error;
       const code = (error as { code?: string }).code ?? "";
-      const unsent = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"];
       const reason = (error as Error).message || code || "no answer";
       throw new ConnectionError(
         `${name} at ${url.host} did not answer ${method} ${url.pathname}: ${reason}`,
-        !unsent.includes(code) && !isCertificateProblem(code),
+        !wasNeverSent(code),
         error,
       );
     }
@@ -397,33 +397,4 @@ function parseBody(text: string): Json {
   } catch {
     return {};
   }
-}
-
-/** What is safe to send again: see Cloud.request. */
-function mayRepeat(failure: CloudError | ConnectionError, method: Method): boolean {
-  const harmless = method !== "POST" && method !== "PATCH";
-  if (failure instanceof ConnectionError) {
-    if (isCertificateProblem(causeCode(failure))) return false;
-    return !failure.maybeDone || harmless;
-  }
-  if (failure.status === 429 || failure.status === 503) return true;
-  return harmless && (failure.status === 502 || failure.status === 504);
-}
-
-function causeCode(error: ConnectionError): string {
-  return (error.cause as { code?: string } | undefined)?.code ?? "";
-}
-
-/** TLS problems do not go away by trying again. */
-function isCertificateProblem(code: string): boolean {
-  return (
-    /^(ERR_TLS|CERT_|ERR_SSL|EPROTO)/.test(code) ||
-    [
-      "DEPTH_ZERO_SELF_SIGNED_CERT",
-      "SELF_SIGNED_CERT_IN_CHAIN",
-      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-      "UNABLE_TO_GET_ISSUER_CERT",
-    ].includes(code)
-  );
 }

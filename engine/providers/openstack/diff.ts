@@ -128,7 +128,7 @@ function spell(value: Value | undefined): string {
 }
 
 /**
- * The answer to a diff. `named` says that the program gave the object its name and keeps it: then the old object goes first, as
+ * The answer to a diff. `named` says that the program gave the object its name: then the old object goes first, as
  * the bridge does, since many names are unique in a project.
  */
 export function toDiffResult(

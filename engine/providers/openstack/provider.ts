@@ -72,7 +72,7 @@ export class OpenstackProvider implements Provider {
       for (const change of changes.get(name) ?? []) change.replace = true;
     }
     return Promise.resolve(
-      toDiffResult(changes, request.ignoreChanges, keepsOwnName(kind, request.urn, request)),
+      toDiffResult(changes, request.ignoreChanges, hasOwnName(kind, request.urn, request.newInputs)),
     );
   }
 
@@ -248,13 +248,14 @@ function isAutoname(value: string, name: string): boolean {
   return value.startsWith(`${name}-`) && /^[0-9a-f]{7}$/.test(value.slice(name.length + 1));
 }
 
-/** Whether the object has a name of the program's own and keeps it (see toDiffResult). */
-function keepsOwnName(kind: Kind, urn: string, request: DiffRequest): boolean {
+/**
+ * Whether the program itself named the object: then the old one goes before the new one comes (nameRequiresDeleteBeforeReplace
+ * in the bridge, which also holds when the name changes).
+ */
+function hasOwnName(kind: Kind, urn: string, inputs: Properties): boolean {
   const property = Object.entries(kind.schema).find(([, candidate]) => candidate.autoname)?.[0];
-  if (!property) return false;
-  const wanted = request.newInputs[property];
-  const name = urn.split("::").at(-1) ?? "";
-  return typeof wanted === "string" && wanted === request.oldInputs[property] && !isAutoname(wanted, name);
+  const name = property === undefined ? undefined : inputs[property];
+  return typeof name === "string" && !isAutoname(name, urn.split("::").at(-1) ?? "");
 }
 
 function secretsOf(kind: Kind): string[] {
