@@ -45,14 +45,14 @@ func (c controlPlaneController) reconcile(ctx context.Context, request ctrl.Requ
 	if !k.DeletionTimestamp.IsZero() {
 		return c.delete(ctx, e, k, cluster, machines)
 	}
+	by := owner(k, controlplanev1.GroupVersion.WithKind("KubeadmControlPlane"), true)
+	if err := c.ensureCertificates(ctx, cluster, by); err != nil { // while the infrastructure is being made: keys take time
+		return 0, err
+	}
 	provisioned := cluster.Status.Initialization.InfrastructureProvisioned
 	if provisioned == nil || !*provisioned || cluster.Spec.ControlPlaneEndpoint.Host == "" {
 		c.status(ctx, k, cluster, machines)
-		return time.Second, e.save(ctx)
-	}
-	by := owner(k, controlplanev1.GroupVersion.WithKind("KubeadmControlPlane"), true)
-	if err := c.ensureCertificates(ctx, cluster, by); err != nil {
-		return 0, err
+		return backstop, e.save(ctx)
 	}
 	if err := c.ensureKubeconfig(ctx, cluster, by); err != nil {
 		return 0, err

@@ -95,6 +95,8 @@ func (c openStackClusterController) work(ctx context.Context, o *infrav1.OpenSta
 		return fail(infrav1.RouterReadyCondition, infrav1.RouterReconcileFailedReason, err)
 	}
 	done(infrav1.RouterReadyCondition)
+	// The load balancer takes longest: it is begun before the security groups, and asked after below.
+	pending := c.endpoint(ctx, cloud, o, cluster, all)
 	if o.Status.ControlPlaneSecurityGroup, o.Status.WorkerSecurityGroup, err = cloud.securityGroups(ctx, o, cluster.Name); err != nil {
 		return fail(infrav1.SecurityGroupsReadyCondition, infrav1.SecurityGroupReconcileFailedReason, err)
 	}
@@ -102,8 +104,8 @@ func (c openStackClusterController) work(ctx context.Context, o *infrav1.OpenSta
 	if left := c.pace.left(ctx, string(o.UID), stepNetwork); left > 0 {
 		return wait{left}
 	}
-	if err := c.endpoint(ctx, cloud, o, cluster, all); err != nil {
-		return fail(infrav1.APIEndpointReadyCondition, infrav1.APIEndpointConfigFailedReason, err)
+	if pending != nil {
+		return fail(infrav1.APIEndpointReadyCondition, infrav1.APIEndpointConfigFailedReason, pending)
 	}
 	done(infrav1.APIEndpointReadyCondition)
 	if err := c.failureDomains(ctx, cloud, o); err != nil {

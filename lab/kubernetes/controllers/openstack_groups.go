@@ -124,6 +124,7 @@ func (c *cloud) syncRules(ctx context.Context, group *groups.SecGroup, wanted []
 		have[ruleKey{r.Direction, r.EtherType, r.Protocol, r.RemoteGroupID, r.RemoteIPPrefix, r.PortRangeMin, r.PortRangeMax}] = r.ID
 	}
 	keep := map[ruleKey]bool{}
+	var missing []rules.CreateOpts
 	for _, r := range wanted {
 		key := ruleKey{string(r.Direction), string(r.EtherType), string(r.Protocol), r.RemoteGroupID, r.RemoteIPPrefix, r.PortRangeMin, r.PortRangeMax}
 		if keep[key] {
@@ -134,7 +135,10 @@ func (c *cloud) syncRules(ctx context.Context, group *groups.SecGroup, wanted []
 			continue
 		}
 		r.SecGroupID = group.ID
-		if _, err := rules.Create(ctx, c.network, r).Extract(); err != nil && !busy(err) {
+		missing = append(missing, r)
+	}
+	if len(missing) > 0 {
+		if _, err := rules.CreateBulk(ctx, c.network, missing).Extract(); err != nil && !busy(err) {
 			return err
 		}
 	}

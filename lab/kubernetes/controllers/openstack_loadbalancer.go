@@ -76,6 +76,11 @@ func (c *cloud) ensureLoadBalancer(ctx context.Context, o *infrav1.OpenStackClus
 		opts := loadbalancers.CreateOpts{Name: name, VipSubnetID: all[0].ID, VipNetworkID: network.ID, Description: names(o, cluster),
 			Provider: deref(spec.Provider), FlavorID: deref(spec.Flavor), AvailabilityZone: deref(spec.AvailabilityZone), VipAddress: deref(o.Spec.APIServerFixedIP),
 			Tags: append([]string{resourceName(o, cluster)}, o.Spec.Tags...)}
+		// All in one request. Upstream makes listener, pool and monitor one by one, each of which occupies Octavia for a
+		// while; the result is the same, and what is missing later is added one by one below.
+		for _, port := range append([]int{apiPort(o)}, spec.AdditionalPorts...) {
+			opts.Listeners = append(opts.Listeners, listenerGraph(o, name, port, allowedCIDRs(o, all), opts.Tags))
+		}
 		if lb, err = loadbalancers.Create(ctx, c.loadBalancer, opts).Extract(); err != nil {
 			return nil, err
 		}
@@ -100,6 +105,30 @@ func (c *cloud) ensureLoadBalancer(ctx context.Context, o *infrav1.OpenStackClus
 		}
 	}
 	return status, nil
+}
+
+// listenerGraph is one port's listener with its pool and monitor, all named <load balancer>-<port>.
+func listenerGraph(o *infrav1.OpenStackCluster, lb string, port int, cidrs, tags []string) listeners.CreateOpts {
+	name := lb + "-" + strconv.Itoa(port)
+	monitor := monitorOpts(o, name)
+	return listeners.CreateOpts{Name: name, Protocol: listeners.ProtocolTCP, ProtocolPort: port, AllowedCIDRs: cidrs, Tags: tags,
+		DefaultPool: &pools.CreateOpts{Name: name, Protocol: pools.ProtocolTCP, LBMethod: poolMethod(deref(o.Spec.APIServerLoadBalancer.Provider)), Tags: tags, Monitor: &monitor}}
+}
+
+func poolMethod(provider string) pools.LBMethod {
+	if provider == "ovn" { // the only one it has
+		return pools.LBMethodSourceIpPort
+	}
+	return pools.LBMethodRoundRobin
+}
+
+// monitorOpts has upstream's numbers (10 s, 5 s, 5 and 3 attempts) unless others are asked for.
+func monitorOpts(o *infrav1.OpenStackCluster, name string) monitors.CreateOpts {
+	opts := monitors.CreateOpts{Name: name, Type: "TCP", Delay: 10, Timeout: 5, MaxRetries: 5, MaxRetriesDown: 3}
+	if m := o.Spec.APIServerLoadBalancer.Monitor; m != nil {
+		opts.Delay, opts.Timeout, opts.MaxRetries, opts.MaxRetriesDown = or(m.Delay, opts.Delay), or(m.Timeout, opts.Timeout), or(m.MaxRetries, opts.MaxRetries), or(m.MaxRetriesDown, opts.MaxRetriesDown)
+	}
+	return opts
 }
 
 func names(o *infrav1.OpenStackCluster, cluster string) string {
@@ -161,11 +190,7 @@ func (c *cloud) ensureListener(ctx context.Context, o *infrav1.OpenStackCluster,
 		return err
 	}
 	if pool == nil {
-		method := pools.LBMethodRoundRobin
-		if lb.Provider == "ovn" { // the only one it has
-			method = pools.LBMethodSourceIpPort
-		}
-		if _, err := pools.Create(ctx, c.loadBalancer, pools.CreateOpts{Name: name, Protocol: pools.ProtocolTCP, LBMethod: method, ListenerID: found[0].ID, Tags: lb.Tags}).Extract(); err != nil {
+		if _, err := pools.Create(ctx, c.loadBalancer, pools.CreateOpts{Name: name, Protocol: pools.ProtocolTCP, LBMethod: poolMethod(lb.Provider), ListenerID: found[0].ID, Tags: lb.Tags}).Extract(); err != nil {
 			return err
 		}
 		return wait{loadBalancerPoll}
@@ -173,11 +198,8 @@ func (c *cloud) ensureListener(ctx context.Context, o *infrav1.OpenStackCluster,
 	if pool.MonitorID != "" {
 		return nil
 	}
-	// Upstream's numbers: 10 s, 5 s, 5 and 3 attempts, unless asked for otherwise.
-	opts := monitors.CreateOpts{Name: name, PoolID: pool.ID, Type: "TCP", Delay: 10, Timeout: 5, MaxRetries: 5, MaxRetriesDown: 3}
-	if m := o.Spec.APIServerLoadBalancer.Monitor; m != nil {
-		opts.Delay, opts.Timeout, opts.MaxRetries, opts.MaxRetriesDown = or(m.Delay, opts.Delay), or(m.Timeout, opts.Timeout), or(m.MaxRetries, opts.MaxRetries), or(m.MaxRetriesDown, opts.MaxRetriesDown)
-	}
+	opts := monitorOpts(o, name)
+	opts.PoolID = pool.ID
 	if _, err := monitors.Create(ctx, c.loadBalancer, opts).Extract(); err != nil {
 		return err
 	}
