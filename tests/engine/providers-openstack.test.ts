@@ -378,7 +378,8 @@ describe("the openstack provider", () => {
         const [key, cert] = [readFileSync(keyFile, "utf8"), readFileSync(certFile, "utf8")];
         await cloud.stop();
         await cloud.start(0, { key, cert });
-        for (const trusted of [{ cacertFile: certFile }, { cacertFile: cert }, { insecure: "true" }]) {
+        const ways: Properties[] = [{ cacertFile: certFile }, { cacertFile: cert }, { insecure: "true" }];
+        for (const trusted of ways) {
           const secure = factory();
           await secure.configure({ ...cloud.settings, ...trusted });
           await secure.create({ ...asked(NETWORK), inputs: { name: "net" } });
