@@ -23,9 +23,9 @@ import { inNamespace, sleep } from "./run.ts";
 import { paths, stateDir } from "./site.ts";
 
 /** Environment variable with the lab's state folder. */
-export const MARKER = "CAPI_MGMT_LAB_PROCESS_OF";
+const MARKER = "CAPI_MGMT_LAB_PROCESS_OF";
 /** Environment variable with the service's name. */
-export const SERVICE = "CAPI_MGMT_LAB_SERVICE";
+const SERVICE = "CAPI_MGMT_LAB_SERVICE";
 
 export interface LabProcess {
   pid: number;
@@ -45,7 +45,7 @@ export interface ServiceCommand {
 }
 
 /** Hash of what a service is started from. */
-export function definitionHash(service: ServiceCommand): string {
+function definitionHash(service: ServiceCommand): string {
   const hash = createHash("sha256").update(JSON.stringify([service.command, service.env ?? {}, service.cwd]));
   const add = (path: string): void => {
     if (!existsSync(path)) return;
@@ -66,7 +66,7 @@ export function parseEnvironment(raw: string): Map<string, string> {
   return new Map(entries);
 }
 
-export interface ProcessStat {
+interface ProcessStat {
   state: string;
   session: number;
   /** Clock ticks from the machine's boot to the process's start. */

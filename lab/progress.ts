@@ -4,7 +4,7 @@
  */
 import type { WriteStream } from "node:tty";
 
-export interface Step {
+interface Step {
   name: string;
   /** Seconds since the table's start. */
   from: number;

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { namespace } from "./site.ts";
 
-export interface RunOptions {
+interface RunOptions {
   /** Text for the command's stdin; none: stdin is closed. */
   input?: string;
   env?: Record<string, string | undefined>;
@@ -19,7 +19,7 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-export interface RunResult {
+interface RunResult {
   code: number;
   stdout: string;
   stderr: string;

@@ -9,7 +9,7 @@ import { run } from "./run.ts";
 import { loadSecrets } from "./services/secrets.ts";
 import { addresses, bucket, paths, ports, projectDir } from "./site.ts";
 
-export type EngineName = "pulumi" | "embedded";
+type EngineName = "pulumi" | "embedded";
 export type StackCommand = "preview" | "up" | "refresh" | "destroy" | "output" | "cancel";
 
 export interface StackOptions {
@@ -23,7 +23,7 @@ export interface StackOptions {
 }
 
 /** State as on a real site: S3, here the lab's gateway. */
-export const backendUrl =
+const backendUrl =
   `s3://${bucket}?endpoint=http://${addresses.services}:${ports.s3}` +
   "&s3ForcePathStyle=true&region=us-east-1";
 

@@ -4,11 +4,11 @@
  */
 import { type apiPorts, internalUrl, ports, publicUrl, region } from "../site.ts";
 
-export type IniValue = string | number | boolean;
+type IniValue = string | number | boolean;
 /** Section name → option → value. */
-export type Ini = Record<string, Record<string, IniValue>>;
+type Ini = Record<string, Record<string, IniValue>>;
 
-export interface OpenStackSettings {
+interface OpenStackSettings {
   /** Folder below which the services keep their data. */
   data: string;
   /** Folder for log files. */
@@ -37,7 +37,7 @@ export function renderIni(ini: Ini): string {
 }
 
 /** Database URL of a service; root has no password because the server listens on the namespace's loopback only. */
-export const databaseUrl = (name: string): string =>
+const databaseUrl = (name: string): string =>
   `mysql+pymysql://root@127.0.0.1:${ports.mariadb}/${name}?charset=utf8mb4`;
 
 const transport = `rabbit://guest:guest@127.0.0.1:${ports.rabbitmq}/`;
@@ -276,7 +276,7 @@ export function rabbitmqConf(): string {
 }
 
 /** What the catalog holds: service → type and paths. volumev3 is there because the openstack plugin 3.15 looks for it. */
-export const catalog: { name: string; api: keyof typeof apiPorts; type: string; path: string }[] = [
+const catalog: { name: string; api: keyof typeof apiPorts; type: string; path: string }[] = [
   { name: "keystone", api: "keystone", type: "identity", path: "/v3" },
   { name: "glance", api: "glance", type: "image", path: "" },
   { name: "placement", api: "placement", type: "placement", path: "" },

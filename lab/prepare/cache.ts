@@ -42,7 +42,7 @@ interface Completion {
 }
 
 /** First twelve hex digits of a text's SHA-256. */
-export const shortHash = (text: string): string =>
+const shortHash = (text: string): string =>
   createHash("sha256").update(text).digest("hex").slice(0, 12);
 
 export const partDir = (part: Pick<Part, "name" | "key">): string =>

@@ -4,7 +4,7 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { run } from "../run.ts";
 
-export const packages = [
+const packages = [
   ...[
     "mariadb-server",
     "rabbitmq-server",
@@ -29,7 +29,7 @@ export const packages = [
 ];
 
 /** Names of packages that are not installed. */
-export async function missingPackages(): Promise<string[]> {
+async function missingPackages(): Promise<string[]> {
   const { stdout } = await run("dpkg-query", ["-W", "-f=${Package} ${db:Status-Status}\n", ...packages], {
     allowFailure: true,
   });

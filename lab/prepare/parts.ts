@@ -113,7 +113,7 @@ export function databasePart(python: string): Part {
 }
 
 /** One program built from a Go module, by the module proxy's checksum database. */
-export function goPart(name: string, module: string, version: string): Part {
+function goPart(name: string, module: string, version: string): Part {
   return {
     name,
     key: `${module}@${version} -trimpath`,

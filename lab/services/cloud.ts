@@ -10,7 +10,7 @@ import type { Secrets } from "./secrets.ts";
 /** Header by which the proxy lets a request pass untouched. */
 export const bypassHeader = "x-capi-lab-bypass";
 
-export interface Answer {
+interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
@@ -108,7 +108,7 @@ export class Cloud {
   }
 }
 
-export interface CloudEntry {
+interface CloudEntry {
   auth: Record<string, string>;
   authType?: string;
 }

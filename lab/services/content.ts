@@ -34,7 +34,7 @@ const images = [
 ];
 
 /** One part of the content and the services that must answer before it can be made. */
-export interface ContentTask {
+interface ContentTask {
   name: string;
   needs: string[];
   make: (cloud: Cloud) => Promise<void>;

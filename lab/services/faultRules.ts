@@ -29,7 +29,7 @@ export interface FaultFile {
   rules: FaultRule[];
 }
 
-export interface RequestLine {
+interface RequestLine {
   service: string;
   method: string;
   path: string;

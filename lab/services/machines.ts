@@ -51,7 +51,7 @@ export async function detachVolumes(): Promise<void> {
 }
 
 /** Loop devices whose file is one of this lab's volumes. */
-export async function labLoopDevices(): Promise<string[]> {
+async function labLoopDevices(): Promise<string[]> {
   const { stdout } = await run("losetup", ["--json", "--list", "-O", "NAME,BACK-FILE"], {
     allowFailure: true,
   });

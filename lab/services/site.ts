@@ -251,7 +251,7 @@ export async function resetSite(progress: Progress): Promise<void> {
   });
 }
 
-export interface StatusRow {
+interface StatusRow {
   service: string;
   pid: number | undefined;
   state: string;
