@@ -1,0 +1,48 @@
+/**
+ * What upstream publishes together: the chart repository's index names the chart's releases, a release's
+ * dependencies.json what it was tested with, and that names the release of azimuth-images with its manifest. Upstream
+ * analogue: openstack-config's generate-magnum-capi-templates.yml, which follows the same way.
+ */
+import { atLeast, parseRelease } from "../config/versions.ts";
+import { mirrored } from "../lib/mirror.ts";
+import { HandoverError } from "./problem.ts";
+import { readMap } from "./source.ts";
+
+const release = (repository: string, version: string, file: string) =>
+  `https://github.com/azimuth-cloud/${repository}/releases/download/${version}/${file}`;
+
+/** Where a release of the chart says what it was tested with. */
+export const dependenciesUrl = (chartVersion: string, mirror: string | undefined) =>
+  mirrored(release("capi-helm-charts", chartVersion, "dependencies.json"), mirror);
+
+/** Where a release of azimuth-images describes its images. */
+export const manifestUrl = (version: string, mirror: string | undefined) =>
+  mirrored(release("azimuth-images", version, "manifest.json"), mirror);
+
+/** The newest release of a chart in a repository; pre-releases do not count. */
+export async function newestChart(repository: string, chart: string): Promise<string> {
+  const source = `${repository.replace(/\/+$/, "")}/index.yaml`;
+  const { entries } = await readMap(source);
+  const list = (entries as Record<string, { version?: unknown }[]> | undefined)?.[chart] ?? [];
+  const versions = list
+    .map(({ version }) => String(version))
+    .filter((version) => /^v?\d+\.\d+\.\d+$/.test(version));
+  const newest = versions.reduce<string | undefined>((best, version) => newer(best, version), undefined);
+  if (newest === undefined) throw new HandoverError(`${source}: no release of ${chart}`);
+  return newest;
+}
+
+/** The newer of two releases. */
+export function newer(one: string | undefined, other: string): string {
+  const [left, right] = [parseRelease(one ?? ""), parseRelease(other)];
+  return one !== undefined && left !== undefined && right !== undefined && atLeast(left, right) ? one : other;
+}
+
+/** The image manifest that a release of the chart was tested with: its source and content. */
+export async function manifestOfChart(chartVersion: string, mirror: string | undefined) {
+  const dependencies = dependenciesUrl(chartVersion, mirror);
+  const version = (await readMap(dependencies))["azimuth-images"];
+  if (typeof version !== "string") throw new HandoverError(`${dependencies}: no azimuth-images`);
+  const source = manifestUrl(version, mirror);
+  return { source, manifest: await readMap(source) };
+}
