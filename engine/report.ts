@@ -20,6 +20,8 @@ export interface ReportedResource {
   /** Redacted. */
   inputs: { [key: string]: Shown };
   dependsOn: string[];
+  /** The resource option, only when it is set. */
+  protect?: true;
   /** For updates, replacements and what changed outside: property path to before and after. */
   changes?: Record<string, { old?: Shown; new?: Shown }>;
   failed?: true;
@@ -169,6 +171,7 @@ function describe(step: Step): ReportedResource {
     op: step.operation,
     inputs: plainMap(state?.inputs ?? {}),
     dependsOn: [...(state?.dependencies ?? [])].sort(),
+    ...(state?.protect === true ? { protect: true } : {}),
   };
   if (step.old === undefined || step.new === undefined) return resource;
   if (!["update", "replace", "refresh"].includes(step.operation)) return resource;

@@ -90,16 +90,19 @@ const pinnedVersions: Rule = {
         message: "has no exact chart version: set the version beside its repository",
       }));
     if (stack === LAB) return violations;
-    for (const [path, item] of [
-      ["k3s", config.k3s],
-      ["tools.kubectl", config.tools.kubectl],
-      ["tools.helm", config.tools.helm],
-      ["clusterApi.orc", config.clusterApi.orc],
-      ["clusterApi.core", config.clusterApi.core],
-      ["clusterApi.openstack", config.clusterApi.openstack],
+    // A checksum file beside the download proves that it is whole, not that its origin is honest.
+    const withFile = "is held only against the checksum file of its own origin";
+    const withoutFile = "is taken as served";
+    for (const [path, item, held] of [
+      ["k3s", config.k3s, withFile],
+      ["tools.kubectl", config.tools.kubectl, withFile],
+      ["tools.helm", config.tools.helm, withFile],
+      ["clusterApi.orc", config.clusterApi.orc, withoutFile],
+      ["clusterApi.core", config.clusterApi.core, withoutFile],
+      ["clusterApi.openstack", config.clusterApi.openstack, withoutFile],
     ] as const) {
       if (item.sha256 === undefined) {
-        const message = `is not set, so ${item.version} is taken as served: add the release's SHA-256 after checking it`;
+        const message = `is not set, so ${item.version} ${held}: add the release's SHA-256 after checking it`;
         violations.push({ subject: `${path}.sha256`, message });
       }
     }

@@ -90,7 +90,7 @@ const broken: [title: string, change: Values, context: Partial<PolicyContext>, e
     "a binary without a checksum",
     { k3s: { version: "v1.34.9+k3s1", sha256: undefined } },
     {},
-    /pinned-versions: k3s\.sha256: is not set, so v1\.34\.9\+k3s1 is taken as served/,
+    /pinned-versions: k3s\.sha256: is not set, so v1\.34\.9\+k3s1 is held only against the checksum file/,
   ],
   [
     "a provider that verifies nothing",
