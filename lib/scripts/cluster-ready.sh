@@ -42,6 +42,9 @@ unmet() {
     }'
 }
 
+# brief < UNMET: the first thing in a line that fits on a screen, and how many more there are
+brief() { awk 'NR == 1 { first = length($0) > 120 ? substr($0, 1, 119) "…" : $0 } END { print first (NR > 1 ? " (and " NR - 1 " more)" : "") }'; }
+
 on_create() {
   local end state pending last='' settled=
   use_cluster
@@ -57,7 +60,7 @@ on_create() {
     fi
     settled=
     if [[ $pending != "$last" ]]; then
-      say "waiting for cluster $CLUSTER: $(head -n 1 <<< "$pending")$(awk 'END { if (NR > 1) print " (and " NR - 1 " more)" }' <<< "$pending")"
+      say "waiting for cluster $CLUSTER: $(brief <<< "$pending")"
       last=$pending
     fi
     if ! before "$end"; then

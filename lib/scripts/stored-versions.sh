@@ -26,8 +26,17 @@ rewrite_objects() {
   rm -f "$objects"
 }
 
+# touches_crds FILE: whether FILE holds a CRD that the cluster has already. A first installation has none, and is
+# spared the reading of a manifest of megabytes.
+touches_crds() {
+  local crds
+  crds=$(kubectl get crd --output 'jsonpath={range .items[*]}  name: {.metadata.name}{"\n"}{end}')
+  [[ -n $crds ]] && grep --quiet --line-regexp --fixed-strings --file <(printf '%s\n' "$crds") "$1"
+}
+
 migrate_stored_versions() {
   local crd new_versions stored storage version keep list
+  touches_crds "$1" || return 0
   manifest_versions "$1" | while read -r crd new_versions; do
     stored=$(kubectl get crd "$crd" --ignore-not-found --output 'jsonpath={.status.storedVersions[*]}')
     list=

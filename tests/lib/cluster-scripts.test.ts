@@ -291,10 +291,15 @@ interface Crd {
 function migrate(context: TestContext, crd: Crd, objects = '{"items": [{"kind": "Widget"}]}'): ShellRun {
   const folder = temporaryFolder(context);
   mkdirSync(join(folder, "m"));
+  writeFileSync(
+    join(folder, "m/manifest.yaml"),
+    "kind: CustomResourceDefinition\nmetadata:\n  name: widgets.x\n",
+  );
   return runShell(folder, {
     files: CLUSTER_API,
     variables: STAGES,
     programs: kubectl({
+      "get crd --output jsonpath={range": `printf '  name: %s\n' other.x ${crd.stored === "" ? "" : "widgets.x"}`,
       "create --dry-run=client": `printf 'Namespace orc-system \\nCustomResourceDefinition widgets.x ${crd.manifest}\\n'`,
       "jsonpath={.status.storedVersions[*]}": `echo '${crd.stored}'`,
       "jsonpath={.spec.versions": `echo '${crd.storage}'`,
