@@ -2,6 +2,7 @@
  * A stack's state as the file holds it: deployment format version 3, which the Pulumi CLI reads and writes.
  * Upstream analogue: pkg/resource/stack/deployment.go and sdk/go/common/apitype/core.go.
  */
+import { createHash } from "node:crypto";
 import type { Crypter } from "./passphrase.ts";
 import { ResourceReference, Secret, isPropertyMap, type Property, type PropertyMap } from "./property.ts";
 import { ARCHIVE, ASSET, RESOURCE, SECRET, SIGNATURE, UNKNOWN_STRING } from "./signatures.ts";
@@ -18,6 +19,9 @@ import { Archive, Asset, UNKNOWN } from "./values.ts";
 
 /** The CLI whose format this is; it refuses state of a newer one. */
 const PULUMI_VERSION = "v3.270.0";
+
+/** The CLI refuses a file whose magic is not this. */
+const MAGIC = createHash("sha256").update(PULUMI_VERSION).digest("hex");
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonMap = Record<string, Json>;
@@ -59,7 +63,7 @@ const KNOWN = new Set<string>([...TEXTS, ...FLAGS, ...LISTS, ...MORE_LISTS, ...O
 /** Reads and writes the files of one stack, keeping the ciphertext of each secret that did not change. */
 export class DeploymentCodec {
   readonly #crypter: Crypter;
-  /** Resource URN and plaintext to ciphertext. */
+  /** Place in the state and plaintext to ciphertext. */
   readonly #sealed = new Map<string, string>();
 
   constructor(crypter: Crypter) {
@@ -86,7 +90,7 @@ export class DeploymentCodec {
       checkpoint: {
         stack: `organization/${stack}`,
         latest: {
-          manifest: { time: time.toISOString(), magic: "", version: PULUMI_VERSION },
+          manifest: { time: time.toISOString(), magic: MAGIC, version: PULUMI_VERSION },
           secrets_providers: { type: "passphrase", state: { salt: this.#crypter.salt } },
           resources: snapshot.resources.map((resource) => this.#writeResource(resource, rename)),
           ...(snapshot.operations.length === 0
@@ -112,7 +116,7 @@ export class DeploymentCodec {
   #readResource(json: JsonMap): ResourceState {
     const urn = json["urn"] as string;
     const properties = (name: string): PropertyMap =>
-      (this.#read(json[name] ?? {}, urn) as PropertyMap | undefined) ?? {};
+      (this.#read(json[name] ?? {}, `${urn} ${name}`) as PropertyMap | undefined) ?? {};
     const state = newState({
       urn,
       type: json["type"] as string,
@@ -148,8 +152,8 @@ export class DeploymentCodec {
     optional("delete", state.delete);
     optional("id", state.id);
     json["type"] = state.type;
-    optional("inputs", this.#write(state.inputs, state.urn));
-    optional("outputs", this.#write(state.outputs, state.urn));
+    optional("inputs", this.#write(state.inputs, `${state.urn} inputs`));
+    optional("outputs", this.#write(state.outputs, `${state.urn} outputs`));
     optional("parent", rename(state.parent));
     for (const key of ["protect", "external"] as const) optional(key, state[key]);
     optional("dependencies", state.dependencies.map(rename));
@@ -158,10 +162,7 @@ export class DeploymentCodec {
     optional(
       "propertyDependencies",
       Object.fromEntries(
-        Object.entries(state.propertyDependencies).map(([key, urns]) => [
-          key,
-          urns.length === 0 ? null : urns.map(rename),
-        ]),
+        Object.entries(state.propertyDependencies).map(([key, urns]) => [key, urns.map(rename)]),
       ),
     );
     optional("pendingReplacement", state.pendingReplacement);
@@ -185,11 +186,13 @@ export class DeploymentCodec {
     return { ...json, ...(state.extra as JsonMap) };
   }
 
-  #read(json: Json, urn: string): Property {
+  #read(json: Json, place: string): Property {
     if (typeof json !== "object" || json === null) return json === UNKNOWN_STRING ? UNKNOWN : json;
-    if (Array.isArray(json)) return json.map((item) => this.#read(item, urn));
+    if (Array.isArray(json)) return json.map((item, index) => this.#read(item, `${place}.${index}`));
     const nested = (map: JsonMap): PropertyMap =>
-      Object.fromEntries(Object.entries(map).map(([key, value]) => [key, this.#read(value, urn)]));
+      Object.fromEntries(
+        Object.entries(map).map(([key, value]) => [key, this.#read(value, `${place}.${key}`)]),
+      );
     switch (json[SIGNATURE]) {
       case undefined:
         return nested(json);
@@ -197,8 +200,9 @@ export class DeploymentCodec {
         const ciphertext = json["ciphertext"] as string | undefined;
         const plaintext =
           ciphertext === undefined ? (json["plaintext"] as string) : this.#crypter.decrypt(ciphertext);
-        if (ciphertext !== undefined) this.#sealed.set(`${urn}\n${plaintext}`, ciphertext);
-        return new Secret(this.#read(JSON.parse(plaintext) as Json, urn));
+        const content = JSON.parse(plaintext) as Json;
+        if (ciphertext !== undefined) this.#sealed.set(`${place}\n${canonical(content)}`, ciphertext);
+        return new Secret(this.#read(content, place));
       }
       case ASSET:
         return new Asset(json);
@@ -214,23 +218,23 @@ export class DeploymentCodec {
         const id = json["id"];
         return new ResourceReference(
           json["urn"] as string,
-          id === undefined ? undefined : this.#read(id, urn),
+          id === undefined ? undefined : this.#read(id, place),
           (json["packageVersion"] ?? "") as string,
         );
       }
       default:
-        throw new Error(`the state of ${urn} holds a value with an unknown signature`);
+        throw new Error(`the state holds, at ${place}, a value with an unknown signature`);
     }
   }
 
-  #write(property: Property, urn: string): Json {
+  #write(property: Property, place: string): Json {
     if (property === UNKNOWN) return UNKNOWN_STRING;
     if (property instanceof Secret) {
-      const plaintext = JSON.stringify(this.#write(property.value, urn));
-      const known = `${urn}\n${plaintext}`;
+      const content = this.#write(property.value, place);
+      const known = `${place}\n${canonical(content)}`;
       let ciphertext = this.#sealed.get(known);
       if (ciphertext === undefined) {
-        ciphertext = this.#crypter.encrypt(plaintext);
+        ciphertext = this.#crypter.encrypt(JSON.stringify(content));
         this.#sealed.set(known, ciphertext);
       }
       return { [SIGNATURE]: SECRET, ciphertext };
@@ -240,7 +244,7 @@ export class DeploymentCodec {
       const json: JsonMap = { [SIGNATURE]: property instanceof Asset ? ASSET : ARCHIVE, hash };
       if (property instanceof Asset && property.text !== undefined) json["text"] = property.text;
       if (property instanceof Archive && property.assets !== undefined)
-        json["assets"] = this.#write(property.assets, urn);
+        json["assets"] = this.#write(property.assets, place);
       if (path !== undefined) json["path"] = path;
       if (uri !== undefined) json["uri"] = uri;
       return json;
@@ -251,17 +255,26 @@ export class DeploymentCodec {
         urn: property.urn,
         packageVersion: property.packageVersion,
       };
-      if (property.id !== undefined) json["id"] = this.#write(property.id, urn);
+      if (property.id !== undefined) json["id"] = this.#write(property.id, place);
       return json;
     }
-    if (Array.isArray(property)) return property.map((item) => this.#write(item, urn));
+    if (Array.isArray(property)) return property.map((item, index) => this.#write(item, `${place}.${index}`));
     if (isPropertyMap(property)) {
       return Object.fromEntries(
-        Object.entries(property).map(([key, value]) => [key, this.#write(value, urn)]),
+        Object.entries(property).map(([key, value]) => [key, this.#write(value, `${place}.${key}`)]),
       );
     }
     return property;
   }
+}
+
+/** JSON with sorted keys: the program and another engine may order them differently. */
+function canonical(json: Json): string {
+  return JSON.stringify(json, (_, value: Json) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
 }
 
 function isEmpty(value: Json): boolean {

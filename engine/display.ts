@@ -7,7 +7,7 @@ import type { Redactor } from "./redact.ts";
 import { changeLines, changesBetween } from "./show.ts";
 import type { Failure, Observer, Operation, Step } from "./step.ts";
 import { formatSeconds, type Timed } from "./timeline.ts";
-import { STACK_TYPE, nameOf, typeOf } from "./urn.ts";
+import { STACK_TYPE, isDefaultProvider, nameOf, typeOf } from "./urn.ts";
 
 /** Where text goes; `isTTY` turns on lines that are rewritten. */
 export interface Output {
@@ -82,6 +82,8 @@ export class Display implements Observer {
   }
 
   begin(step: Step): void {
+    // A default provider is the engine's own doing, not the program's.
+    if (isDefaultProvider(step.urn)) return;
     this.#active.set(step, this.now());
     if (step.new !== undefined) this.#redactor.addProperty(step.new.inputs);
     if (this.#out.isTTY === true && !this.#preview) {
@@ -95,6 +97,7 @@ export class Display implements Observer {
   end(step: Step, started: number, failed: boolean): void {
     // A step may be told of more exactly when it ends than when it began.
     for (const active of this.#active.keys()) if (active.urn === step.urn) this.#active.delete(active);
+    if (isDefaultProvider(step.urn) && !failed) return;
     this.timed.push({ step, started, ended: this.now(), failed });
     if (step.new !== undefined) this.#redactor.addProperty(step.new.outputs);
     // The stack itself comes first whatever the program does next; it is counted, not listed.

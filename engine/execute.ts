@@ -59,6 +59,7 @@ export async function update(run: Run, old: ResourceState, state: ResourceState,
   const { checkpoint, callbacks } = run;
   state.id = old.id;
   state.created = old.created;
+  carryOver(old, state);
   await callbacks.runHooks("BeforeUpdate", { old, new: state, done: false });
   const end =
     state.custom && !isProviderType(state.type) ? await checkpoint.begin(state, "updating") : undefined;
@@ -96,8 +97,15 @@ export async function keep(run: Run, old: ResourceState, state: ResourceState): 
   state.outputs = old.outputs;
   state.created = old.created;
   state.modified = old.modified;
+  carryOver(old, state);
   if (isProviderType(state.type)) await run.registry.register(`${state.urn}::${state.id}`, state.inputs);
   run.checkpoint.same(old, state);
+}
+
+/** What the Pulumi CLI keeps of a resource and this engine does not use stays with it. */
+function carryOver(old: ResourceState, state: ResourceState): void {
+  state.extra = old.extra;
+  state.sourcePosition = old.sourcePosition;
 }
 
 /**

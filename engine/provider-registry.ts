@@ -16,7 +16,7 @@ export interface Instance {
 }
 
 /** The engine's own entries among a provider resource's inputs. */
-const OWN_INPUTS = new Set(["__internal", "version", "pluginDownloadURL"]);
+const OWN_INPUTS = new Set(["__internal", "version", "pluginDownloadURL", "__pulumi-go-provider-version"]);
 
 export class ProviderRegistry {
   readonly #factories: Readonly<Record<string, ProviderFactory>>;

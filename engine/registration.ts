@@ -106,6 +106,11 @@ function stateFor(urn: string, goal: Goal): ResourceState {
   });
 }
 
+/** What a real provider has noted among its own inputs (`__pulumi-go-provider-version`): it stays for the Pulumi CLI. */
+function ownNotes(inputs: PropertyMap): PropertyMap {
+  return Object.fromEntries(Object.entries(inputs).filter(([key]) => key.startsWith("__pulumi-")));
+}
+
 /** One registration as it goes on. */
 class Work {
   readonly #run: Run;
@@ -143,6 +148,8 @@ class Work {
     const fresh = old === undefined || old.external || recreating;
     const inputs = fresh ? goal.inputs : this.#ignoringChanges(goal.inputs, old.inputs);
     state.inputs = await this.#check(inputs, fresh ? undefined : old.inputs);
+    if (isProviderType(state.type) && old !== undefined)
+      state.inputs = { ...ownNotes(old.inputs), ...state.inputs };
     if (old === undefined) {
       await this.#do("create", [], () => create(run, state));
     } else if (old.external) {

@@ -45,6 +45,11 @@ export function providerType(packageName: string): string {
   return PROVIDER_PREFIX + packageName;
 }
 
+/** Whether the engine made the provider by itself. Of sdk/go/common/providers (IsDefaultProvider): told by its name. */
+export function isDefaultProvider(urn: string): boolean {
+  return isProviderType(typeOf(urn)) && /^default(_|$)/.test(nameOf(urn));
+}
+
 /** The package a resource's type belongs to. */
 export function packageOf(type: string): string {
   return type.split(":")[0] ?? "";

@@ -174,7 +174,7 @@ test("a file read and written again is the same, with every ciphertext and every
     protect: true,
     dependencies: ["urn:pulumi:dev::p::pkg:m:T::m"],
     provider: "urn:pulumi:dev::p::pulumi:providers:pkg::default::abc",
-    propertyDependencies: { list: ["urn:pulumi:dev::p::pkg:m:T::m"], secret: null },
+    propertyDependencies: { list: ["urn:pulumi:dev::p::pkg:m:T::m"], secret: [] },
     additionalSecretOutputs: ["secret"],
     customTimeouts: { create: 600 },
     created: "2026-01-01T00:00:00Z",
