@@ -408,6 +408,11 @@ for (const [name, body, said] of [
     "<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>Image is protected.</body></html>",
     "403 Forbidden 403 Forbidden Image is protected.",
   ],
+  [
+    "Glance, in JSON",
+    '{"message":"URI for web-download does not pass filtering: http://a<br /><br />","code":"400 Bad Request"}',
+    "URI for web-download does not pass filtering: http://a",
+  ],
   ["nothing", "", "HTTP 502"],
 ] as const) {
   test(`words of ${name}`, () => assert.equal(wordsOf(body, "HTTP 502").said, said));

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request as send } from "undici";
 import type { Credentials } from "./credentials.ts";
 import { CloudError, ConnectionError, wordsOf } from "./errors.ts";
-import { causeCode, isCertificateProblem, mayRepeat, wasNeverSent } from "./retry.ts";
+import { attemptsFor, causeCode, isCertificateProblem, mayRepeat, wasNeverSent } from "./retry.ts";
 
 export type Service = "compute" | "network" | "image" | "volume" | "identity" | "load-balancer";
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
@@ -49,8 +49,7 @@ const NAMES: Readonly<Record<Service, string>> = {
   volume: "Cinder",
   "load-balancer": "Octavia",
 };
-/** A request is tried this often when the service is away or overloaded: with the pauses below about half a minute. */
-const ATTEMPTS = 7;
+/** Pauses between tries of a request. */
 const FIRST_PAUSE = 300;
 const LONGEST_PAUSE = 8000;
 /** A single answer may take this long; Neutron and Nova answer within seconds, an image upload streams. */
@@ -188,7 +187,7 @@ export class Cloud {
         if (!(error instanceof ConnectionError)) throw error;
         failure = error;
       }
-      if (attempt >= ATTEMPTS || options.stream || !mayRepeat(failure, method)) throw failure;
+      if (attempt >= attemptsFor(failure) || options.stream || !mayRepeat(failure, method)) throw failure;
       if (failure instanceof ConnectionError ? failure.maybeDone : failure.status !== 429) first = false;
       await sleep(Math.min(after ? after * 1000 : pause, 30_000), undefined, { signal: options.signal });
       pause = Math.min(LONGEST_PAUSE, pause * 2);
@@ -302,7 +301,7 @@ export class Cloud {
       : `${this.credentials.authUrl}/v3`;
     let pause = FIRST_PAUSE;
     for (let attempt = 1; ; attempt++) {
-      let failure: unknown;
+      let failure: CloudError | ConnectionError;
       try {
         const headers = { "content-type": "application/json", accept: "application/json" };
         const url = new URL(`${base}/auth/tokens`);
@@ -321,7 +320,7 @@ export class Cloud {
         if (!(error instanceof ConnectionError) || isCertificateProblem(causeCode(error))) throw error;
         failure = error;
       }
-      if (attempt >= ATTEMPTS) throw failure;
+      if (attempt >= attemptsFor(failure)) throw failure;
       await sleep(pause, undefined, { signal });
       pause = Math.min(LONGEST_PAUSE, pause * 2);
     }

@@ -53,12 +53,7 @@ export function wordsOf(body: string, fallback: string): { said: string; kind?: 
   try {
     parsed = JSON.parse(body);
   } catch {
-    const plain = body
-      .replace(/<(style|script)[^>]*>[\s\S]*?<\/\1>/gi, " ")
-      .replace(/<[^>]+>/g, " ")
-      .replace(/\s+/g, " ")
-      .trim();
-    return { said: plain.slice(0, 500) || fallback };
+    return { said: plain(body).slice(0, 500) || fallback };
   }
   const found = dig(parsed);
   return found.said ? { said: found.said, ...(found.kind ? { kind: found.kind } : {}) } : { said: fallback };
@@ -74,11 +69,20 @@ function dig(value: unknown, depth = 0): { said?: string; kind?: string } {
   );
   if (typeof said === "string") {
     const kind = typeof entry["type"] === "string" ? entry["type"] : undefined;
-    return { said: said.replace(/\s+/g, " ").trim(), ...(kind ? { kind } : {}) };
+    return { said: plain(said), ...(kind ? { kind } : {}) };
   }
   for (const inner of Object.values(entry)) {
     const found = dig(inner, depth + 1);
     if (found.said) return found;
   }
   return {};
+}
+
+/** Without HTML, which Glance puts around and into its sentences, and on one line. */
+function plain(text: string): string {
+  return text
+    .replace(/<(style|script)[^>]*>[\s\S]*?<\/\1>/gi, " ")
+    .replace(/<\/?[a-z][^>]*>/gi, " ")
+    .replace(/\s+/g, " ")
+    .trim();
 }

@@ -4,6 +4,15 @@
  */
 import { type CloudError, ConnectionError } from "./errors.ts";
 
+/** A request is tried this often when the service is away or overloaded: with the pauses of Cloud.request half a minute. */
+const ATTEMPTS = 7;
+/** And this often when it says that it failed. */
+const ATTEMPTS_AFTER_500 = 3;
+
+export function attemptsFor(failure: CloudError | ConnectionError): number {
+  return failure instanceof ConnectionError || failure.status !== 500 ? ATTEMPTS : ATTEMPTS_AFTER_500;
+}
+
 /** What is safe to send again: see Cloud.request. */
 export function mayRepeat(failure: CloudError | ConnectionError, method: string): boolean {
   const harmless = method !== "POST" && method !== "PATCH";
@@ -12,6 +21,8 @@ export function mayRepeat(failure: CloudError | ConnectionError, method: string)
     return !failure.maybeDone || harmless;
   }
   if (failure.status === 429 || failure.status === 503) return true;
+  // Services race with themselves: Glance answers 500 to the delete of an image whose import is just ending.
+  if (failure.status === 500) return method === "GET" || method === "DELETE";
   return harmless && (failure.status === 502 || failure.status === 504);
 }
 

@@ -26,7 +26,7 @@ export async function imageFile(wanted: Properties, signal: AbortSignal, log: Lo
   if ((await stat(file).catch(() => undefined))?.size) return file;
 
   log(`downloading ${withoutSecrets(url)}`);
-  const answer = await fetch(url, { headers: authorization(wanted), signal });
+  const answer = await request(url, wanted, signal);
   if (!answer.ok || !answer.body) {
     throw new Error(`${withoutSecrets(url)} answered ${answer.status} ${answer.statusText}`);
   }
@@ -52,11 +52,24 @@ export async function md5Of(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-function authorization(wanted: Properties): Record<string, string> {
-  const user = some(wanted["imageSourceUsername"]);
-  const password = some(wanted["imageSourcePassword"]);
-  if (!user || !password) return {};
-  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
+/** GETs the URL; a user and password in it travel as a header, since fetch refuses them and would quote them in its error. */
+async function request(url: string, wanted: Properties, signal: AbortSignal): Promise<Response> {
+  const target = URL.canParse(url) ? new URL(url) : undefined;
+  if (!target) throw new Error("imageSourceUrl is not a URL");
+  const user = some(wanted["imageSourceUsername"]) ?? decodeURIComponent(target.username);
+  const password = some(wanted["imageSourcePassword"]) ?? decodeURIComponent(target.password);
+  target.username = target.password = "";
+  const basic = Buffer.from(`${user}:${password}`).toString("base64");
+  try {
+    return await fetch(target, {
+      headers: user && password ? { authorization: `Basic ${basic}` } : {},
+      signal,
+    });
+  } catch (error) {
+    const { message, cause } = error as Error;
+    const reason = cause instanceof Error && cause.message ? cause.message : message;
+    throw new Error(`${withoutSecrets(url)} cannot be had: ${reason}`, { cause: error });
+  }
 }
 
 /** By the content type, else by the file name the server proposes, as upstream finds it. */
