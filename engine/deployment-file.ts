@@ -109,7 +109,7 @@ export class DeploymentCodec {
 
   /** Whether writing `after` in place of `before` would change the file. */
   differs(before: ResourceState, after: ResourceState): boolean {
-    const text = (state: ResourceState): string => JSON.stringify(this.#writeResource(state, (urn) => urn));
+    const text = (state: ResourceState): string => canonical(this.#writeResource(state, (urn) => urn));
     return after.aliases.length > 0 || text(before) !== text(after);
   }
 
