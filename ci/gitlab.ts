@@ -96,6 +96,27 @@ export class GitLab {
     return true;
   }
 
+  /** Puts whole files onto a branch in one commit that starts anew from another branch. */
+  async commitFiles(
+    branch: string,
+    from: string,
+    message: string,
+    files: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    await this.call("POST", "/repository/commits", {
+      branch,
+      start_branch: from,
+      // The branch may hold an earlier proposal: it is replaced.
+      force: true,
+      commit_message: message,
+      actions: Object.entries(files).map(([path, content]) => ({
+        action: "update",
+        file_path: path,
+        content,
+      })),
+    });
+  }
+
   /** Opens a merge request from `branch`, unless one is open already. */
   async openMergeRequest(
     branch: string,

@@ -15,6 +15,13 @@ interface Item {
   target_branch?: string;
 }
 
+/** A commit that was asked for. */
+export interface Push {
+  branch: string;
+  start_branch: string;
+  actions: { action: string; file_path: string; content: string }[];
+}
+
 export interface GitLabReceiver {
   readonly apiUrl: string;
   readonly token: string;
@@ -24,6 +31,8 @@ export interface GitLabReceiver {
   readonly mergeRequests: Item[];
   /** Which merge request brought a commit. */
   readonly commits: Map<string, number>;
+  /** What commits put onto branches, in order. */
+  readonly pushes: Push[];
   /** Requests as `METHOD path`, in order. */
   readonly requests: string[];
   /** The next requests are answered with these status codes instead. */
@@ -37,6 +46,7 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
   const issues: Item[] = [];
   const mergeRequests: Item[] = [];
   const commits = new Map<string, number>();
+  const pushes: Push[] = [];
   const requests: string[] = [];
   const refusals: number[] = [];
   let nextId = 1;
@@ -72,6 +82,10 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
     if (commit !== undefined && method === "GET") {
       const iid = commits.get(commit);
       return [200, page(iid === undefined ? [] : [{ iid, state: "merged" }])];
+    }
+    if (path === "/repository/commits" && method === "POST") {
+      pushes.push(body as unknown as Push);
+      return [201, { id: "c0ffee" }];
     }
     const itemMatch = /^\/(issues|merge_requests)(?:\/(\d+))?$/.exec(path);
     if (itemMatch !== null) {
@@ -126,6 +140,7 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
     issues,
     mergeRequests,
     commits,
+    pushes,
     requests,
     refusals,
     close: () => new Promise((resolve) => server.close(() => resolve())),
