@@ -147,7 +147,7 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
 /** Hash of all that the mirror's content depends on. */
 async function contentKey(tools: MirrorTools): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify({ mirrored, modules, manifests, repositories }));
-  for (const tool of [tools.k3s, tools.helm]) hash.update(await sha256(tool));
+  for (const file of [import.meta.filename, tools.k3s, tools.helm]) hash.update(await sha256(file));
   for (const dir of [chartsDir, manifestsDir]) {
     for (const path of listFiles(dir)) hash.update(`${path}\n`).update(readFileSync(join(dir, path)));
   }
@@ -249,6 +249,7 @@ async function addCharts(
       cpSync(join(chartsDir, chart), folder, { recursive: true });
     }
     if (chart === "kube-prometheus-stack") {
+      // A chart within, as upstream: Helm keeps its own files, but not those, in the release's secret of at most 1 MiB.
       copyWritable(
         join(sources.prometheusOperator, "example/prometheus-operator-crd"),
         join(folder, "charts/crds/crds"),
