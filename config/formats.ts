@@ -147,12 +147,14 @@ export const hostOrAddress = text(
   (value) => isIPv4(value) || /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(value),
 );
 
-/** A calendar day. */
+/**
+ * A calendar day. The pulumi CLI takes an unquoted one for a time, hands the program Go's text of it, and writes that
+ * into the stack's file when it next touches it: both are the day they begin with.
+ */
 export const date = text("a day such as 2027-04-30", (value) => {
-  const day = new Date(`${value}T00:00:00Z`);
-  return (
-    /^\d{4}-\d\d-\d\d$/.test(value) && !Number.isNaN(day.valueOf()) && day.toISOString().startsWith(value)
-  );
+  const [, text = ""] = /^(\d{4}-\d\d-\d\d)( 00:00:00 \+0000 UTC)?$/.exec(value) ?? [];
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.valueOf()) && day.toISOString().startsWith(text);
 });
 
 /** Either a count or a share, as Kubernetes rollouts and health checks take it. */

@@ -127,7 +127,10 @@ const FORMATS: Partial<Record<keyof typeof formats, { legal: unknown[]; illegal:
   },
   dnsLabel: { legal: ["a", "md-0"], illegal: ["-a", "A", "a_b", "a".repeat(64)] },
   hostOrAddress: { legal: ["k3s.example", "203.0.113.1"], illegal: ["-a", "a b", "https://a"] },
-  date: { legal: ["2027-04-30"], illegal: ["2027-02-30", "30.4.2027", "2027-4-3", "soon"] },
+  date: {
+    legal: ["2027-04-30", "2027-04-30 00:00:00 +0000 UTC"],
+    illegal: ["2027-02-30", "2027-04-30 12:00:00 +0000 UTC", "", "30.4.2027", "2027-4-3", "soon"],
+  },
   countOrPercentage: { legal: [0, 1, "0%", "100%"], illegal: [-1, 1.5, "101%", "1", "%"] },
 };
 
