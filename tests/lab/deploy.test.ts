@@ -1,0 +1,310 @@
+/**
+ * The whole graph on the lab's site: deployed, looked at from outside, deployed again, destroyed.
+ *
+ * Nothing here reads our own state, but for its size. The stack `lab` is destroyed first if it is there.
+ * Does not prove what lab/README.md says the stand-ins do not prove.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { command, enterLab, lab, openstack, output, project, type Ran } from "../support/lab.ts";
+
+const root = process.getuid?.() === 0;
+/** Issue A's limit for the state of a deployed stack. */
+const STATE_LIMIT = 300_000;
+const CLUSTER = "capi-mgmt-lab";
+
+interface Server {
+  Name: string;
+  Status: string;
+  Flavor: string;
+}
+interface Node {
+  metadata: { name: string; labels: Record<string, string> };
+  status: { conditions: { type: string; status: string }[] };
+}
+
+describe("the management cluster on the lab's site", { skip: root ? false : "needs root" }, () => {
+  const scratch = mkdtempSync(join(tmpdir(), "deploy-test-"));
+  const kubeconfigs: Record<string, string> = {};
+  /** Everything a deployment printed, to be searched for secrets. */
+  const printed: string[] = [];
+  let outputs: Record<string, unknown> = {};
+
+  const deploy = (...args: string[]): Ran => {
+    const done = lab(...args, "--stack", "lab", "--engine", "embedded");
+    printed.push(done.stdout, done.stderr);
+    return done;
+  };
+  const kubectl = (cluster: "k3s" | "ha" | "magnum", ...args: string[]) =>
+    output("kubectl", ["--kubeconfig", kubeconfigs[cluster] ?? "", ...args]);
+  const onSeed = (...args: string[]) => output(join(project, "bin/seed-ssh"), ["lab", "--", ...args]);
+
+  before(() => {
+    enterLab();
+    const gone = deploy("destroy");
+    assert.equal(gone.status, 0, `destroying what was there: ${gone.stdout}${gone.stderr}`);
+  });
+  after(() => rmSync(scratch, { recursive: true, force: true }));
+
+  test("one `up` deploys everything and says where the time went", () => {
+    const up = deploy("up");
+    assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
+    console.log(`up took ${up.seconds.toFixed(1)} s`);
+    const path = /critical path.*/.exec(up.stdout)?.[0];
+    assert.ok(path, "no critical path was printed");
+    console.log(path);
+    outputs = JSON.parse(
+      output(process.execPath, [
+        "--no-warnings",
+        "lab/cli.ts",
+        "output",
+        "--json",
+        "--show-secrets",
+        "--engine",
+        "embedded",
+      ]),
+    ) as Record<string, unknown>;
+    for (const [cluster, name] of [
+      ["k3s", "k3sKubeconfig"],
+      ["ha", "haKubeconfig"],
+      ["magnum", "magnumKubeconfig"],
+    ] as const) {
+      const file = join(scratch, `${cluster}.yaml`);
+      writeFileSync(file, String(outputs[name]), { mode: 0o600 });
+      kubeconfigs[cluster] = file;
+    }
+  });
+
+  test("Magnum's kubeconfig lists three control plane nodes and three workers, all Ready", () => {
+    const { items } = JSON.parse(kubectl("magnum", "get", "nodes", "-o", "json")) as { items: Node[] };
+    const ready = items.filter((node) =>
+      node.status.conditions.some(({ type, status }) => type === "Ready" && status === "True"),
+    );
+    const controlPlane = ready.filter(
+      (node) => "node-role.kubernetes.io/control-plane" in node.metadata.labels,
+    );
+    assert.deepEqual([items.length, ready.length, controlPlane.length], [6, 6, 3]);
+  });
+
+  test("Magnum's kubeconfig holds a token and no client certificate, and everything inline", () => {
+    const text = readFileSync(kubeconfigs["magnum"] ?? "", "utf8");
+    assert.match(text, /token:/);
+    assert.match(text, /certificate-authority-data:/);
+    assert.doesNotMatch(text, /client-certificate|client-key|certificate-authority: /);
+    assert.equal(kubectl("magnum", "auth", "can-i", "*", "*", "--all-namespaces").trim(), "yes");
+  });
+
+  test("OpenStack has the seed and six cluster servers, of the flavors asked for", () => {
+    const servers = openstack<Server>("server", "list").filter(({ Name }) => Name.startsWith(CLUSTER));
+    assert.ok(
+      servers.every(({ Status }) => Status === "ACTIVE"),
+      JSON.stringify(servers),
+    );
+    const flavors = servers.map(({ Flavor }) => Flavor).sort();
+    assert.deepEqual(flavors, [
+      ...Array<string>(3).fill("lab.control-plane"),
+      "lab.seed",
+      ...Array<string>(3).fill("lab.worker"),
+    ]);
+  });
+
+  test("OpenStack has one load balancer, and a floating IP for the seed and one for the API", () => {
+    const balancers = openstack<{ name: string; provisioning_status: string }>("loadbalancer", "list");
+    const mine = balancers.filter(({ name }) => name.includes(CLUSTER));
+    assert.deepEqual(
+      mine.map((item) => item.provisioning_status),
+      ["ACTIVE"],
+    );
+    const addresses = openstack<{ "Floating IP Address": string; "Fixed IP Address": string | null }>(
+      "floating",
+      "ip",
+      "list",
+    );
+    const bound = addresses
+      .filter((item) => item["Fixed IP Address"] !== null)
+      .map((item) => item["Floating IP Address"]);
+    assert.ok(bound.includes(String(outputs["seedAddress"])));
+    assert.ok(
+      bound.includes(new URL(String(/server: (\S+)/.exec(String(outputs["haKubeconfig"]))?.[1])).hostname),
+    );
+  });
+
+  test("bin/seed-ssh opens a shell on the seed, where kubectl and helm talk to k3s", () => {
+    const clusters = onSeed("kubectl", "get", "clusters", "-A", "--no-headers");
+    assert.match(clusters, new RegExp(`\\s${CLUSTER}\\s`));
+    assert.match(onSeed("helm", "list", "-A"), new RegExp(`^${CLUSTER}\\s`, "m"));
+    assert.equal(command(join(project, "bin/seed-ssh"), ["lab", "--", "exit", "7"]).status, 7);
+  });
+
+  test("k3s keeps all its data on the Cinder volume, on xfs, mounted by UUID before it starts", () => {
+    const mount = onSeed("findmnt", "-n", "-o", "FSTYPE,TARGET", "/var/lib/rancher/k3s").trim().split(/\s+/);
+    assert.deepEqual(mount, ["xfs", "/var/lib/rancher/k3s"]);
+    assert.match(onSeed("cat", "/etc/fstab"), /^UUID=[0-9a-f-]+\s+\/var\/lib\/rancher\/k3s\s+xfs/m);
+    assert.match(
+      onSeed("systemctl", "show", "k3s", "-p", "RequiresMountsFor", "--value"),
+      /\/var\/lib\/rancher\/k3s/,
+    );
+  });
+
+  test("the HA cluster's kubeconfig is in the seed's home, for its user alone, and works there", () => {
+    const file = `kubeconfig-${CLUSTER}.yaml`;
+    assert.equal(onSeed("stat", "-c", "'%a %U'", file).trim(), "600 ubuntu");
+    const nodes = onSeed("kubectl", "--kubeconfig", file, "get", "nodes", "--no-headers").trim().split("\n");
+    assert.equal(nodes.length, 6);
+  });
+
+  test("the HA cluster runs Cluster API, the janitor and the monitoring stack", () => {
+    const releases = JSON.parse(
+      output("helm", ["list", "-A", "-o", "json", "--kubeconfig", kubeconfigs["ha"] ?? ""]),
+    ) as { chart: string; status: string }[];
+    assert.ok(
+      releases.every(({ status }) => status === "deployed"),
+      JSON.stringify(releases),
+    );
+    const charts = releases.map(({ chart }) => chart.replace(/-v?\d.*$/, "")).sort();
+    assert.deepEqual(charts, [
+      "cert-manager",
+      "cluster-api-addon-provider",
+      "cluster-api-janitor-openstack",
+      "kube-prometheus-stack",
+    ]);
+    for (const [namespace, deployment] of [
+      ["capi-system", "capi-controller-manager"],
+      ["capi-kubeadm-bootstrap-system", "capi-kubeadm-bootstrap-controller-manager"],
+      ["capi-kubeadm-control-plane-system", "capi-kubeadm-control-plane-controller-manager"],
+      ["capo-system", "capo-controller-manager"],
+    ] as const) {
+      for (const cluster of ["k3s", "ha"] as const) {
+        kubectl(
+          cluster,
+          "-n",
+          namespace,
+          "wait",
+          "--for=condition=Available",
+          `deployment/${deployment}`,
+          "--timeout=5s",
+        );
+      }
+    }
+  });
+
+  test("the cluster's credentials are an application credential with project and certificates inline", () => {
+    const secret = JSON.parse(kubectl("k3s", "get", "secrets", "-A", "-o", "json")) as {
+      items: { data?: Record<string, string> }[];
+    };
+    const clouds = secret.items
+      .map(({ data }) => Buffer.from(data?.["clouds.yaml"] ?? "", "base64").toString())
+      .filter((text) => text !== "");
+    assert.equal(clouds.length, 1);
+    assert.match(clouds[0] ?? "", /project_id: /);
+    assert.match(clouds[0] ?? "", /v3applicationcredential/);
+    const authorities = secret.items.map(({ data }) =>
+      Buffer.from(data?.["cacert"] ?? "", "base64").toString(),
+    );
+    assert.ok(authorities.some((text) => text.includes("BEGIN CERTIFICATE")));
+  });
+
+  test("the API's load balancer lets in only the networks of the configuration", () => {
+    const listeners = openstack<{ id: string; name: string }>("loadbalancer", "listener", "list");
+    const ours = listeners.filter(({ name }) => name.includes(CLUSTER));
+    assert.equal(ours.length, 1);
+    const shown = JSON.parse(
+      output("openstack", ["loadbalancer", "listener", "show", ours[0]?.id ?? "", "-f", "json"]),
+    ) as { allowed_cidrs: string };
+    assert.match(shown.allowed_cidrs, /203\.0\.113\./);
+    assert.doesNotMatch(shown.allowed_cidrs, /0\.0\.0\.0\/0/);
+  });
+
+  test("the second `up` sees no change", () => {
+    const again = deploy("up", "--expect-no-changes");
+    assert.equal(again.status, 0, again.stdout.slice(-6000) + again.stderr.slice(-3000));
+    console.log(`up without changes took ${again.seconds.toFixed(1)} s`);
+  });
+
+  test("a refresh finds nothing that drifted", () => {
+    const refresh = deploy("refresh", "--expect-no-changes");
+    assert.equal(refresh.status, 0, refresh.stdout.slice(-6000) + refresh.stderr.slice(-3000));
+    console.log(`refresh took ${refresh.seconds.toFixed(1)} s`);
+  });
+
+  test("the state is small and holds no secret in plain", async () => {
+    const client = new S3Client({
+      region: "us-east-1",
+      endpoint: "http://203.0.113.10:7070",
+      forcePathStyle: true,
+      credentials: JSON.parse(
+        output("bash", [
+          "-c",
+          `printf '{"accessKeyId":"%s","secretAccessKey":"%s"}' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY"`,
+        ]),
+      ) as { accessKeyId: string; secretAccessKey: string },
+    });
+    const object = await client.send(
+      new GetObjectCommand({ Bucket: "capi-mgmt-state", Key: ".pulumi/stacks/capi-mgmt/lab.json" }),
+    );
+    const state = (await object.Body?.transformToString()) ?? "";
+    client.destroy();
+    console.log(`the state has ${state.length} bytes`);
+    assert.ok(state.length > 10_000 && state.length < STATE_LIMIT, `${state.length} bytes`);
+    assertNoSecret(state, "the state");
+  });
+
+  test("no secret was printed", () => {
+    assert.ok(printed.join("").length > 1000);
+    assertNoSecret(printed.join("\n"), "the output of a deployment");
+  });
+
+  test("destroy leaves nothing but the data volume", () => {
+    const destroy = deploy("destroy");
+    assert.equal(destroy.status, 0, destroy.stdout.slice(-6000) + destroy.stderr.slice(-3000));
+    console.log(`destroy took ${destroy.seconds.toFixed(1)} s`);
+    const ours = (kind: string[], column = "Name") =>
+      openstack(...kind, "list").filter((item) => String(item[column] ?? item["name"]).includes(CLUSTER));
+    for (const kind of [
+      ["server"],
+      ["loadbalancer"],
+      ["router"],
+      ["network"],
+      ["subnet"],
+      ["port"],
+      ["security", "group"],
+      ["keypair"],
+      ["server", "group"],
+    ]) {
+      assert.deepEqual(ours(kind), [], kind.join(" "));
+    }
+    const addresses = openstack<{ "Fixed IP Address": string | null }>("floating", "ip", "list");
+    assert.deepEqual(
+      addresses.filter((item) => item["Fixed IP Address"] !== null),
+      [],
+    );
+    const volumes = ours(["volume"]);
+    assert.deepEqual(
+      volumes.map((volume) => volume["Status"]),
+      Array(volumes.length).fill("available"),
+    );
+    assert.ok(volumes.length >= 1, "the data volume is kept");
+    for (const { ID } of volumes as { ID: string }[]) output("openstack", ["volume", "delete", ID]);
+  });
+
+  /** Private keys, tokens, the application credential and the passphrase, as they would stand in plain. */
+  function assertNoSecret(text: string, where: string): void {
+    const clouds = readFileSync(join(project, ".lab/clouds.yaml"), "utf8");
+    const secrets = {
+      "the application credential": /application_credential_secret: "?([^"\n]+)/.exec(clouds)?.[1],
+      "the passphrase": readFileSync(join(project, ".lab/passphrase"), "utf8").trim(),
+      "Magnum's token": /token: (\S+)/.exec(String(outputs["magnumKubeconfig"]))?.[1],
+      "the HA cluster's client key": /client-key-data: (\S+)/.exec(String(outputs["haKubeconfig"]))?.[1],
+      "k3s's client key": /client-key-data: (\S+)/.exec(String(outputs["k3sKubeconfig"]))?.[1],
+      "the seed's SSH key": String(outputs["seedSshPrivateKey"]).split("\n")[3],
+    };
+    for (const [name, secret] of Object.entries(secrets)) {
+      assert.ok(secret !== undefined && secret.length > 7, `${name} is not known`);
+      assert.ok(!text.includes(secret), `${name} stands in ${where}`);
+    }
+  }
+});
