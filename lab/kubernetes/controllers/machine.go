@@ -67,6 +67,9 @@ func (c machineController) reconcile(ctx context.Context, request ctrl.Request) 
 	if machine.Spec.ProviderID != "" && (node == nil || !isTrue(machine, clusterv1.MachineReadyCondition)) {
 		return c.pace.poll(ctx), nil // the Node lives in another cluster, whose changes are not watched
 	}
+	if node != nil {
+		return 30 * time.Second, nil
+	}
 	return backstop, nil
 }
 

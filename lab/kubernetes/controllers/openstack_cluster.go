@@ -48,7 +48,7 @@ func (c openStackClusterController) reconcile(ctx context.Context, request ctrl.
 		return 0, err
 	}
 	if failure == nil && o.DeletionTimestamp.IsZero() {
-		return 30 * time.Second, nil // drift of allowed CIDRs, rules and the like
+		return 2 * time.Minute, nil // drift of allowed CIDRs, rules and the like
 	}
 	return 0, failure
 }

@@ -55,7 +55,7 @@ func (c openStackServerController) reconcile(ctx context.Context, request ctrl.R
 		return 0, err
 	}
 	if failure == nil && o.DeletionTimestamp.IsZero() {
-		return 15 * time.Second, nil // somebody may delete the server
+		return 30 * time.Second, nil // somebody may delete the server
 	}
 	return 0, failure
 }
