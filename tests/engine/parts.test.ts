@@ -189,7 +189,7 @@ test("a file read and written again is the same, with every ciphertext and every
     pending_operations: [{ resource, type: "updating" as const }],
   };
   const codec = new DeploymentCodec(crypter);
-  const snapshot = codec.read({ version: 3, checkpoint: { stack: "s", latest: latest as never } });
+  const snapshot = codec.read({ version: 3, checkpoint: { stack: "s", latest: latest } });
   assert.deepEqual(snapshot.resources[0]?.inputs["secret"], new Secret({ a: "b" }));
   const written = codec.write("p/dev", snapshot, new Date(0));
   assert.deepEqual(JSON.parse(JSON.stringify(written.checkpoint.latest?.resources)), [resource]);
