@@ -5,7 +5,13 @@
  * The stack's configuration is read from its file beside the program, as everywhere else: nothing secret comes here.
  */
 import { join } from "node:path";
-import { PolicyPack, type PolicyResource as Registered, type StackValidationPolicy } from "@pulumi/policy";
+import {
+  type Policies,
+  PolicyPack,
+  type PolicyResource as Registered,
+  type ResourceValidationPolicy,
+  type StackValidationPolicy,
+} from "@pulumi/policy";
 import { inspectStack } from "../config/program.ts";
 import type { PolicyResource } from "./rule.ts";
 import { rules } from "./rules.ts";
@@ -15,7 +21,15 @@ const folder = join(import.meta.dirname, "..");
 const stack = process.env["PULUMI_NODEJS_STACK"];
 if (stack === undefined) throw new Error("PULUMI_NODEJS_STACK is not set: use pulumi 3.200 or later");
 
-const policies: StackValidationPolicy[] = [
+/** What the program asks for, by URN: a stack's validation is shown only what came of it, without a chart's version. */
+const inputsOf = new Map<string, Record<string, unknown>>();
+const collector: ResourceValidationPolicy = {
+  name: "inputs",
+  description: "Reports nothing: keeps what the program asks for, for the other policies.",
+  validateResource: ({ urn, props }) => void inputsOf.set(urn, props),
+};
+const policies: Policies = [
+  collector,
   ...rules.map(({ name, description }) => policyOf(name, description)),
   policyOf("exemption", "Every exemption names a rule and ends within a year."),
 ];
@@ -44,7 +58,7 @@ function urnOf(resources: readonly Registered[], subject: string): string | unde
 
 /** In a preview, reading a value that only the cloud knows throws: the rules take it as text they have no opinion on. */
 function known({ urn, type, name, props, opts }: Registered): PolicyResource {
-  const inputs = new Proxy(props as Record<string, unknown>, {
+  const inputs = new Proxy(inputsOf.get(urn) ?? (props as Record<string, unknown>), {
     get: (values, key, receiver) => {
       try {
         return Reflect.get(values, key, receiver) as unknown;
