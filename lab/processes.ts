@@ -18,6 +18,7 @@ import {
   writeFileSync,
   statSync,
 } from "node:fs";
+import { setPriority } from "node:os";
 import { join } from "node:path";
 import { inNamespace, sleep } from "./run.ts";
 import { paths, stateDir } from "./site.ts";
@@ -42,6 +43,8 @@ export interface ServiceCommand {
   cwd?: string;
   /** Files and folders it reads at its start: when one has changed, the next start of the site starts it anew. */
   inputs?: string[];
+  /** Others wait for it: it comes first when processors are scarce. */
+  urgent?: boolean;
 }
 
 /** Hash of what a service is started from. */
@@ -191,6 +194,7 @@ export function startProcess(service: ServiceCommand): number {
       throw new Error(`cannot start ${service.name}: ${service.command.join(" ")}`);
     child.on("error", () => undefined); // nsenter exists wherever the lab runs; its own errors are in the log
     child.unref();
+    if (service.urgent) hurry(child.pid);
     const { startTicks } = parseStat(readFileSync(`/proc/${child.pid}/stat`, "utf8"));
     const definition = definitionHash(service);
     const record: ServiceRecord = {
@@ -204,6 +208,16 @@ export function startProcess(service: ServiceCommand): number {
     return child.pid;
   } finally {
     closeSync(log);
+  }
+}
+
+/** Raises a process's priority: its own, and its session's where the kernel schedules by session (autogroup). */
+function hurry(pid: number): void {
+  try {
+    setPriority(pid, -10);
+    writeFileSync(`/proc/${pid}/autogroup`, "-10");
+  } catch {
+    // a kernel without autogroup has no such file
   }
 }
 

@@ -133,13 +133,7 @@ async function bootstrap(artifacts: Artifacts, secrets: Secrets): Promise<void> 
     credentialSecret: secrets.credentialSecret,
   };
   const { stdout } = await runInside(
-    [
-      "nice",
-      "-n",
-      "-10",
-      join(artifacts.python, "bin", "python"),
-      join(stateDir, "..", "lab", "openstack", "bootstrap.py"),
-    ],
+    [join(artifacts.python, "bin", "python"), join(stateDir, "..", "lab", "openstack", "bootstrap.py")],
     { input: JSON.stringify(input), env: { PYTHONWARNINGS: "ignore" } },
   );
   const made = JSON.parse(stdout.slice(stdout.indexOf("{"))) as {
