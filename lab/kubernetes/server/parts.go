@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,9 @@ type parts struct {
 	stopped  chan struct{} // closed by the first signal
 	stopping atomic.Bool   // then an end is no failure
 }
+
+// errStopped is await's error when the server is to stop: nothing went wrong.
+var errStopped = errors.New("stopped while starting")
 
 func newParts(began time.Time) *parts {
 	p := &parts{began: began, failed: make(chan error, 8), stopped: make(chan struct{})}
@@ -60,7 +64,7 @@ func (p *parts) await(what string, limit time.Duration, reached func(context.Con
 		case err := <-p.failed:
 			return err
 		case <-p.stopped:
-			return fmt.Errorf("stopped before: %s", what)
+			return errStopped
 		case <-deadline:
 			return fmt.Errorf("not reached within %s: %s", limit, what)
 		case <-time.After(pollEvery):

@@ -48,6 +48,13 @@ type Additions struct {
 
 // Run runs the server until SIGTERM or SIGINT, which end it without an error, or until a part of it fails.
 func Run(o *options.Server, additions Additions) error {
+	if err := run(o, additions); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+func run(o *options.Server, additions Additions) error {
 	began := time.Now()
 	logging.Infof("Starting k3s %s (%s)", version.Release, version.Commit)
 	notify := newNotifier()
