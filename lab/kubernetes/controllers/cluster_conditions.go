@@ -112,7 +112,7 @@ func (c clusterController) probe(ctx context.Context, cluster *clusterv1.Cluster
 	if !initialized || !cluster.DeletionTimestamp.IsZero() {
 		return result
 	}
-	if _, err := c.workload.get(ctx, cluster); err != nil {
+	if err := c.workload.probe(ctx, cluster); err != nil {
 		result.message = err.Error()
 		return result
 	}

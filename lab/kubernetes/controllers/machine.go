@@ -56,11 +56,8 @@ func (c machineController) reconcile(ctx context.Context, request ctrl.Request) 
 		return after, e.save(ctx)
 	}
 	c.take(machine, bootstrap, infrastructure)
-	node, err := c.node(ctx, cluster, machine)
-	if err != nil {
-		return 0, err
-	}
-	c.conditions(machine, bootstrap, infrastructure, node)
+	node, looked := c.node(ctx, cluster, machine)
+	c.conditions(machine, bootstrap, infrastructure, node, looked)
 	if err := e.save(ctx); err != nil {
 		return 0, err
 	}
@@ -127,18 +124,20 @@ func (c machineController) take(machine *clusterv1.Machine, bootstrap, infrastru
 	}
 }
 
-// node finds the Machine's Node in the cluster by provider ID. Nil when there is none or the cluster does not answer.
-func (c machineController) node(ctx context.Context, cluster *clusterv1.Cluster, machine *clusterv1.Machine) (*corev1.Node, error) {
+// node finds the Machine's Node in the cluster by provider ID. looked is false when the cluster did not answer: then
+// nothing is known, in particular not that the Node is gone.
+func (c machineController) node(ctx context.Context, cluster *clusterv1.Cluster, machine *clusterv1.Machine) (found *corev1.Node, looked bool) {
 	if machine.Spec.ProviderID == "" {
-		return nil, nil
+		return nil, true
 	}
 	remote, err := c.workload.get(ctx, cluster)
 	if err != nil {
-		return nil, nil //nolint:nilerr // said by the conditions; asked again soon
+		return nil, false
 	}
 	nodes := &corev1.NodeList{}
 	if err := remote.List(ctx, nodes); err != nil {
-		return nil, nil //nolint:nilerr // as above
+		c.logf("nodes of cluster %s: %v", cluster.Name, err)
+		return nil, false
 	}
 	for i := range nodes.Items {
 		node := &nodes.Items[i]
@@ -158,15 +157,18 @@ func (c machineController) node(ctx context.Context, cluster *clusterv1.Cluster,
 				}
 			}
 			if err := remote.Patch(ctx, node, client.MergeFrom(before)); err != nil {
-				return nil, client.IgnoreNotFound(err)
+				c.logf("node %s: %v", node.Name, err)
+				return nil, false
 			}
 		}
-		return node, nil
+		return node, true
 	}
-	return nil, nil
+	return nil, true
 }
 
-func (c machineController) conditions(machine *clusterv1.Machine, bootstrap, infrastructure *unstructured.Unstructured, node *corev1.Node) {
+// conditions sums up the parts. What was said of a Node stays while its cluster does not answer, as upstream keeps it for
+// five minutes.
+func (c machineController) conditions(machine *clusterv1.Machine, bootstrap, infrastructure *unstructured.Unstructured, node *corev1.Node, looked bool) {
 	yes := func(b *bool) bool { return b != nil && *b }
 	bootstrapped := machine.Spec.Bootstrap.DataSecretName != nil
 	provisioned := yes(machine.Status.Initialization.InfrastructureProvisioned)
@@ -198,7 +200,7 @@ func (c machineController) conditions(machine *clusterv1.Machine, bootstrap, inf
 		}
 		nodeReady = yesNo(clusterv1.MachineNodeReadyCondition, ready, clusterv1.MachineNodeReadyReason, clusterv1.MachineNodeNotReadyReason, "* "+text)
 		nodeHealthy = yesNo(clusterv1.MachineNodeHealthyCondition, ready, clusterv1.MachineNodeHealthyReason, clusterv1.MachineNodeNotHealthyReason, "* "+text)
-	} else if machine.Status.NodeRef.IsDefined() {
+	} else if machine.Status.NodeRef.IsDefined() && looked {
 		text := fmt.Sprintf("Node %s has been deleted while the Machine still exists", machine.Status.NodeRef.Name)
 		nodeReady.status, nodeReady.reason, nodeReady.message = metav1.ConditionFalse, clusterv1.MachineNodeDeletedReason, text
 		nodeHealthy.status, nodeHealthy.reason, nodeHealthy.message = metav1.ConditionFalse, clusterv1.MachineNodeDeletedReason, text
@@ -206,10 +208,12 @@ func (c machineController) conditions(machine *clusterv1.Machine, bootstrap, inf
 	set(machine,
 		yesNo(clusterv1.MachineBootstrapConfigReadyCondition, bootstrapped, clusterv1.ReadyReason, clusterv1.NotReadyReason, "Waiting for the bootstrap data secret"),
 		yesNo(clusterv1.MachineInfrastructureReadyCondition, infrastructureReady, clusterv1.ReadyReason, clusterv1.NotReadyReason, problem),
-		nodeReady, nodeHealthy,
 		condition{clusterv1.MachineDeletingCondition, metav1.ConditionFalse, clusterv1.MachineNotDeletingReason, ""},
 		condition{clusterv1.PausedCondition, metav1.ConditionFalse, clusterv1.NotPausedReason, ""},
 	)
+	if looked || !machine.Status.NodeRef.IsDefined() {
+		set(machine, nodeReady, nodeHealthy)
+	}
 	var bad []string
 	for _, kind := range []string{clusterv1.MachineBootstrapConfigReadyCondition, clusterv1.MachineInfrastructureReadyCondition, clusterv1.MachineNodeHealthyCondition,
 		clusterv1.MachineHealthCheckSucceededCondition, clusterv1.MachineOwnerRemediatedCondition} {
@@ -225,7 +229,7 @@ func (c machineController) conditions(machine *clusterv1.Machine, bootstrap, inf
 	setLegacy(machine, clusterv1.ReadyV1Beta1Condition, ready, clusterv1.NotReadyReason, strings.Join(bad, "\n"))
 	setLegacy(machine, clusterv1.BootstrapReadyV1Beta1Condition, bootstrapped, "WaitingForDataSecret", "")
 	setLegacy(machine, clusterv1.InfrastructureReadyV1Beta1Condition, infrastructureReady, clusterv1.WaitingForInfrastructureFallbackV1Beta1Reason, problem)
-	setLegacy(machine, clusterv1.MachineNodeHealthyV1Beta1Condition, nodeHealthy.status == metav1.ConditionTrue, nodeHealthy.reason, nodeHealthy.message)
+	setLegacy(machine, clusterv1.MachineNodeHealthyV1Beta1Condition, isTrue(machine, clusterv1.MachineNodeHealthyCondition), clusterv1.NotReadyReason, message(machine, clusterv1.MachineNodeHealthyCondition))
 
 	phase := clusterv1.MachinePhasePending
 	switch {

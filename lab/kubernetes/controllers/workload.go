@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -20,7 +21,11 @@ type workloadClients struct {
 
 	mu      sync.Mutex
 	clients map[client.ObjectKey]workloadClient
+	seen    map[client.ObjectKey]time.Time // when a probe last succeeded
 }
+
+// remoteGrace is how long a cluster that answered before may be silent until its connection counts as lost.
+const remoteGrace = 50 * time.Second // Cluster API's default
 
 type workloadClient struct {
 	version string
@@ -31,7 +36,7 @@ type workloadClient struct {
 }
 
 func newWorkloadClients(management client.Client) *workloadClients {
-	return &workloadClients{management: management, clients: map[client.ObjectKey]workloadClient{}}
+	return &workloadClients{management: management, clients: map[client.ObjectKey]workloadClient{}, seen: map[client.ObjectKey]time.Time{}}
 }
 
 // get returns a client whose API server has just answered. Errors say whether the secret is missing or the server away.
@@ -64,6 +69,25 @@ func (w *workloadClients) get(ctx context.Context, cluster *clusterv1.Cluster) (
 	}
 	w.clients[key] = workloadClient{version: version, client: made, failed: err, at: time.Now()}
 	return made, err
+}
+
+// probe asks the cluster for something. One that answered within remoteGrace passes in any case.
+func (w *workloadClients) probe(ctx context.Context, cluster *clusterv1.Cluster) error {
+	key := client.ObjectKeyFromObject(cluster)
+	remote, err := w.get(ctx, cluster)
+	if err == nil {
+		err = remote.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, &corev1.Namespace{})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		w.seen[key] = time.Now()
+		return nil
+	}
+	if time.Since(w.seen[key]) < remoteGrace {
+		return nil
+	}
+	return err
 }
 
 func connect(ctx context.Context, cfg *rest.Config) (client.Client, error) {
