@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import yaml
 
@@ -113,12 +114,20 @@ class ControlPlane:
     def start(self):
         if self.pid():
             return
+        if os.path.exists(self.path("pid")):
+            os.unlink(self.path("pid"))
         with open(self.path("spec.json")) as file:
             spec = json.load(file)
         with open(self.path("bridge")) as file:
             self._plug(spec, file.read().strip())
         LOG.info("control plane of %s: starting in %s at %s", spec.get("cluster"), self.namespace, spec["address"])
         host.launch(self.service, [RUNNER, self.namespace, self.dir], self.path("k3s.log"))
+        # the runner records itself; returning before that, the next member of the cluster would start a second one
+        for _ in range(200):
+            if self.pid():
+                return
+            time.sleep(0.05)
+        raise exception.NovaException("the control plane's runner did not start: see %s" % self.path("k3s.log"))
 
     def stop(self):
         pid = self.pid()
