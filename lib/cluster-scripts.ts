@@ -53,3 +53,18 @@ export function homeFileScript(args: {
     CONTENT: args.content.replace(/\n+$/, ""),
   });
 }
+
+/** Fails with the likely cause if the seed does not reach the cloud's identity endpoint. */
+export function cloudReachableScript(args: {
+  readonly authUrl: string;
+  /** PEM. */
+  readonly caCert: string | undefined;
+  /** How long to try, as a duration. */
+  readonly timeout: string;
+}): string {
+  return script(["cloud-reachable"], {
+    AUTH_URL: args.authUrl,
+    CLOUD_CA: args.caCert,
+    REACH_SECONDS: durationSeconds(args.timeout),
+  });
+}
