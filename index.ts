@@ -17,10 +17,12 @@ import { readKubeconfigOn } from "./lib/kubeconfig.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
 import { deployedVersions } from "./lib/versions.ts";
+import { passPreflight } from "./preflight/gate.ts";
 
 // Every problem of the stack at once, before the first resource.
 const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
+await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
 const { mirror, protect, clusterApi } = config;
 const { user, network: seedNetwork } = config.seed;

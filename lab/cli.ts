@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { exportsFor, kubeconfigFile } from "./environment.ts";
 import { fault, faultUsage } from "./faults.ts";
 import type { Artifacts } from "./prepare/artifacts.ts";
+import { prepareConsumers } from "./prepare/consumers.ts";
 import { prepare } from "./prepare/index.ts";
 import { logFile } from "./processes.ts";
 import { Progress, formatSeconds } from "./progress.ts";
@@ -17,12 +18,13 @@ import { type StackCommand, type StackOptions, readOutput, runStack } from "./st
 const usage = `usage: npm run lab [-- COMMAND]
 
   (no command)                   prepare, start, deploy stack lab, print its outputs
-  prepare                        build or check everything in the cache
+  prepare [--consumers]          build or check everything in the cache, with kolla-ansible and Magnum's driver too
   start | stop | reset           the site's services | data stays | everything goes, also leftovers of a killed run
   status [--json]                one row a service
   logs SERVICE [--follow]        a service's log
   env                            shell exports: eval "$(npm run --silent lab -- env)"
   preview|up|refresh|destroy [--stack NAME] [--engine pulumi|embedded] [--expect-no-changes] [--json]
+  up --skip-preflight            begin without preflight, with a warning
   output [NAME] [--stack NAME] [--show-secrets] [--json]
   cancel [--stack NAME]          release the lock that a killed run left on the stack
 ${faultUsage}
@@ -59,6 +61,7 @@ async function main(argv: string[]): Promise<number> {
     json: values.json ?? false,
     expectNoChanges: values["expect-no-changes"] ?? false,
     showSecrets: values["show-secrets"] ?? false,
+    skipPreflight: values["skip-preflight"] ?? false,
     ...(command === "output" && rest[0] !== undefined ? { output: rest[0] } : {}),
   };
   if (command !== undefined && !knownCommands.has(command))
@@ -72,6 +75,7 @@ async function main(argv: string[]): Promise<number> {
       return everything(options, progress);
     case "prepare":
       await prepare(progress, true);
+      if (values.consumers) await progress.step("consumers", (note) => prepareConsumers(note, true));
       return report(progress);
     case "start":
       await startSite(await prepare(progress), progress);
@@ -117,8 +121,10 @@ function readArguments(argv: string[]) {
         timing: { type: "string" },
         json: { type: "boolean" },
         follow: { type: "boolean", short: "f" },
+        consumers: { type: "boolean" },
         "expect-no-changes": { type: "boolean" },
         "show-secrets": { type: "boolean" },
+        "skip-preflight": { type: "boolean" },
       },
     });
   } catch (error) {

@@ -18,6 +18,8 @@ export interface StackOptions {
   json: boolean;
   expectNoChanges: boolean;
   showSecrets: boolean;
+  /** Of up: begins without preflight. */
+  skipPreflight?: boolean;
   /** Name of the only output wanted, for `output`. */
   output?: string;
 }
@@ -51,7 +53,10 @@ export async function runStack(
   helm: string,
   out: NodeJS.WritableStream = process.stdout,
 ): Promise<number> {
-  const env = stackEnvironment(helm);
+  const env = {
+    ...stackEnvironment(helm),
+    ...(options.skipPreflight ? { CAPI_MGMT_SKIP_PREFLIGHT: "1" } : {}),
+  };
   const engine = options.engine ?? (await defaultEngine());
   if (engine === "pulumi") return runPulumi(command, options, env, out);
   // only when needed: the engine loads Pulumi's SDK, which the other commands can do without

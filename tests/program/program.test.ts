@@ -26,6 +26,7 @@ const STACKS = ["dev", "prod", "lab"] as const;
 // Kubeconfigs are read anew every few weeks: the number of that period is an input.
 mock.timers.enable({ apis: ["Date"], now: new Date("2026-11-23T00:00:00Z") });
 process.env["CAPI_MGMT_OFFLINE"] = "0";
+process.env["CAPI_MGMT_SKIP_PREFLIGHT"] = "1";
 
 interface Ran {
   readonly recording: Recording;
