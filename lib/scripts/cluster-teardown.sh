@@ -30,7 +30,7 @@ on_delete() {
   while cluster_exists; do
     now=$(kubectl get machines.cluster.x-k8s.io --namespace "$NAMESPACE" --selector "cluster.x-k8s.io/cluster-name=$CLUSTER" --output name 2> /dev/null | wc -l) || now=unknown
     if [[ $now != "$last" ]]; then
-      say "waiting for cluster $CLUSTER to go: $now machines left"
+      say "waiting for cluster $CLUSTER to go: machines left: $now"
       last=$now
     fi
     if ! before "$end"; then

@@ -188,7 +188,7 @@ test("the teardown deletes the Cluster, waits until it is gone, and clears the t
   assert.equal(run.code, 0, run.stderr);
   assert.match(
     run.stderr,
-    /waiting for cluster capi-mgmt-x to go: 1 machines left\ncluster capi-mgmt-x is gone\n$/,
+    /waiting for cluster capi-mgmt-x to go: machines left: 1\ncluster capi-mgmt-x is gone\n$/,
   );
   assert.match(run.calls.at(-1) ?? "", /^kubectl delete openstackmachinetemplates/);
 });
