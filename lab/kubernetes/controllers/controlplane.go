@@ -71,6 +71,9 @@ func (c controlPlaneController) reconcile(ctx context.Context, request ctrl.Requ
 	if err := e.save(ctx); err != nil {
 		return 0, err
 	}
+	if failure != nil && apierrors.IsConflict(failure) {
+		return 0, failure
+	}
 	if failure != nil {
 		c.event(k, true, "ControlPlaneUnhealthy", "%v", failure)
 		return 0, failure

@@ -121,22 +121,26 @@ func (c controlPlaneController) status(ctx context.Context, k *controlplanev1.Ku
 	k.Status.Version = lowestVersion(machines)
 	initialized := k.Status.Initialization.ControlPlaneInitialized != nil && *k.Status.Initialization.ControlPlaneInitialized
 
-	healthy := int32(0)
+	// A machine joins etcd with its node and is taken out of it before it goes.
+	members, healthy := int32(0), int32(0)
 	for i := range machines {
-		if isTrue(&machines[i], controlplanev1.KubeadmControlPlaneMachineEtcdMemberHealthyCondition) {
-			healthy++
+		if m := &machines[i]; m.Status.NodeRef.IsDefined() && m.DeletionTimestamp.IsZero() {
+			members++
+			if isTrue(m, controlplanev1.KubeadmControlPlaneMachineEtcdMemberHealthyCondition) {
+				healthy++
+			}
 		}
 	}
-	quorum := n.replicas/2 + 1
+	quorum := members/2 + 1
 	enough := initialized && healthy >= quorum
 	certificates := cluster.Spec.ControlPlaneEndpoint.Host != ""
 	outdated := n.replicas - n.upToDate
-	inspected := fmt.Sprintf("%d of %d members healthy, at least %d required", healthy, n.replicas, quorum)
+	inspected := fmt.Sprintf("%d of %d members healthy, at least %d required", healthy, members, quorum)
 	set(k,
 		yesNo(controlplanev1.KubeadmControlPlaneInitializedCondition, initialized, "Initialized", "NotInitialized", "Waiting for the first control plane Machine"),
 		yesNo(controlplanev1.KubeadmControlPlaneCertificatesAvailableCondition, certificates, "Available", "InternalError", "Waiting for Cluster spec.controlPlaneEndpoint"),
-		yesNo(controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition, initialized && healthy == n.replicas, "Healthy", "NotHealthy", inspected),
-		yesNo(controlplanev1.KubeadmControlPlaneControlPlaneComponentsHealthyCondition, initialized && healthy == n.replicas, "Healthy", "NotHealthy", inspected),
+		yesNo(controlplanev1.KubeadmControlPlaneEtcdClusterHealthyCondition, initialized && healthy == members, "Healthy", "NotHealthy", inspected),
+		yesNo(controlplanev1.KubeadmControlPlaneControlPlaneComponentsHealthyCondition, initialized && healthy == members, "Healthy", "NotHealthy", inspected),
 		yesNo(clusterv1.AvailableCondition, enough && k.DeletionTimestamp.IsZero(), clusterv1.AvailableReason, clusterv1.NotAvailableReason, notAvailable(initialized, inspected)),
 		allMachines(clusterv1.MachinesReadyCondition, clusterv1.MachineReadyCondition, "Ready", machines),
 		allMachines(clusterv1.MachinesUpToDateCondition, clusterv1.MachineUpToDateCondition, "UpToDate", machines),
