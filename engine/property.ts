@@ -130,7 +130,16 @@ export function secretStrings(property: Property, inside = false): string[] {
   if (typeof property === "string") return inside ? [property] : [];
   if (Array.isArray(property)) return property.flatMap((item) => secretStrings(item, inside));
   if (property instanceof Asset) return inside && property.text !== undefined ? [property.text] : [];
-  return isPropertyMap(property)
-    ? Object.values(property).flatMap((item) => secretStrings(item, inside))
-    : [];
+  if (!isPropertyMap(property)) return [];
+  const open = inside && isConnection(property) ? CONNECTION_ADDRESS : undefined;
+  return Object.entries(property)
+    .filter(([key]) => open?.has(key) !== true)
+    .flatMap(([, item]) => secretStrings(item, inside));
+}
+
+/** Where a remote command's connection leads: @pulumi/command marks the whole connection secret, this part is public. */
+const CONNECTION_ADDRESS: ReadonlySet<string> = new Set(["host", "hostKey", "port", "user"]);
+
+function isConnection(map: PropertyMap): boolean {
+  return "host" in map && ("privateKey" in map || "password" in map || "agentSocketPath" in map);
 }
