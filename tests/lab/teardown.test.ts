@@ -1,0 +1,48 @@
+/**
+ * Destroying what deploy.test.ts deployed: every OpenStack object is gone but the data volume, seen from outside.
+ *
+ * Named so that it runs last of the lab's tests. With nothing deployed it still proves that nothing is left over.
+ */
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import { enterLab, lab, openstack, output } from "../support/lab.ts";
+
+const root = process.getuid?.() === 0;
+const CLUSTER = "capi-mgmt-lab";
+
+describe("the end of the management cluster", { skip: root ? false : "needs root" }, () => {
+  before(() => enterLab());
+
+  test("destroy leaves nothing but the data volume", () => {
+    const destroy = lab("destroy", "--stack", "lab", "--engine", "embedded");
+    assert.equal(destroy.status, 0, destroy.stdout.slice(-6000) + destroy.stderr.slice(-3000));
+    console.log(`destroy took ${destroy.seconds.toFixed(1)} s`);
+    const ours = (kind: string[], column = "Name") =>
+      openstack(...kind, "list").filter((item) => String(item[column] ?? item["name"]).includes(CLUSTER));
+    for (const kind of [
+      ["server"],
+      ["loadbalancer"],
+      ["router"],
+      ["network"],
+      ["subnet"],
+      ["port"],
+      ["security", "group"],
+      ["keypair"],
+      ["server", "group"],
+    ]) {
+      assert.deepEqual(ours(kind), [], kind.join(" "));
+    }
+    const addresses = openstack<{ "Fixed IP Address": string | null }>("floating", "ip", "list");
+    assert.deepEqual(
+      addresses.filter((item) => item["Fixed IP Address"] !== null),
+      [],
+    );
+    const volumes = ours(["volume"]);
+    assert.deepEqual(
+      volumes.map((volume) => volume["Status"]),
+      Array(volumes.length).fill("available"),
+    );
+    assert.ok(volumes.length >= 1, "the data volume is kept");
+    for (const { ID } of volumes as { ID: string }[]) output("openstack", ["volume", "delete", ID]);
+  });
+});
