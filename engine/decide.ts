@@ -60,8 +60,8 @@ export async function providerDifference(
   if (!known) {
     run.observer.message(
       "warning",
-      old.urn,
-      "its provider has inputs that are not known during preview: it is shown as an update, which may not be what up does",
+      parseReference(reference).urn,
+      "has inputs that are not known during preview: what it manages is shown as updated, which may not be what up does",
     );
     return { ...UNCHANGED, changes: true };
   }

@@ -5,7 +5,7 @@
 import { Callbacks } from "./callbacks.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { deleteStates, leftovers } from "./deletion.ts";
-import { onInterrupt } from "./interrupt.ts";
+import { Interrupts } from "./interrupt.ts";
 import type { RunOptions, RunResult } from "./options.ts";
 import { Monitor } from "./monitor.ts";
 import { Crypter } from "./passphrase.ts";
@@ -25,6 +25,15 @@ import { STACK_TYPE } from "./urn.ts";
 
 /** Throws when the run cannot begin: no project, a locked stack, a wrong passphrase. */
 export async function deploy(options: RunOptions): Promise<RunResult> {
+  const interrupts = new Interrupts((text) => options.display.message("warning", "", text));
+  try {
+    return await runProgram(options, interrupts);
+  } finally {
+    interrupts.close();
+  }
+}
+
+async function runProgram(options: RunOptions, interrupts: Interrupts): Promise<RunResult> {
   const { command, stack, display } = options;
   const offline = command === "plan";
   const preview = command !== "up";
@@ -59,7 +68,7 @@ export async function deploy(options: RunOptions): Promise<RunResult> {
     throw error;
   }
   const { run, session, finish } = begun;
-  const stopListening = onInterrupt(run, (text) => display.message("warning", "", text));
+  interrupts.guard(run);
   try {
     const ended = await Promise.race([program.ended, run.interrupted]);
     await run.settled();
@@ -74,7 +83,6 @@ export async function deploy(options: RunOptions): Promise<RunResult> {
       reason: ended?.reason ?? "",
     };
   } finally {
-    stopListening();
     served.close();
     run.callbacks.close();
     await registry.close();

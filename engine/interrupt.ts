@@ -3,21 +3,38 @@
  */
 import type { Run } from "./run.ts";
 
-/** Listens for SIGINT and SIGTERM; the result stops listening. */
-export function onInterrupt(run: Run, tell: (text: string) => void): () => void {
-  const stop = (): void => {
-    if (run.stopping) {
-      tell("interrupted again: what is under way is told to give up");
-      run.abort();
+/** Interrupts from before there is a run to the end of it. */
+export class Interrupts {
+  readonly #tell: (text: string) => void;
+  #run: Run | undefined;
+  #came = false;
+
+  constructor(tell: (text: string) => void) {
+    this.#tell = tell;
+    process.on("SIGINT", this.#stop);
+    process.on("SIGTERM", this.#stop);
+  }
+
+  /** From now on they are for `run`; one that came already stops it at once. */
+  guard(run: Run): void {
+    this.#run = run;
+    if (this.#came) run.stop();
+  }
+
+  /** Stops listening. */
+  close(): void {
+    process.off("SIGINT", this.#stop);
+    process.off("SIGTERM", this.#stop);
+  }
+
+  readonly #stop = (): void => {
+    if (this.#came) {
+      this.#tell("interrupted again: what is under way is told to give up");
+      this.#run?.abort();
       return;
     }
-    run.stop();
-    tell("interrupted: what is under way is finished and saved; interrupt again to give it up");
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
-  return () => {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    this.#came = true;
+    this.#tell("interrupted: what is under way is finished and saved; interrupt again to give it up");
+    this.#run?.stop();
   };
 }

@@ -3,7 +3,7 @@
  */
 import { Callbacks } from "./callbacks.ts";
 import { destroy } from "./destroy.ts";
-import { onInterrupt } from "./interrupt.ts";
+import { Interrupts } from "./interrupt.ts";
 import type { RunOptions, RunResult } from "./options.ts";
 import { loadProject } from "./project.ts";
 import { ProviderRegistry } from "./provider-registry.ts";
@@ -15,7 +15,11 @@ import { openSession } from "./session.ts";
 export async function maintain(options: RunOptions): Promise<RunResult> {
   const { command, display, stack } = options;
   const preview = options.previewOnly === true;
-  const session = await openSession(options, !preview);
+  const interrupts = new Interrupts((text) => display.message("warning", "", text));
+  const session = await openSession(options, !preview).catch((error: unknown) => {
+    interrupts.close();
+    throw error;
+  });
   const project = await loadProject(options.projectDir);
   const registry = new ProviderRegistry({ factories: options.providers ?? {}, offline: false });
   for (const state of session.snapshot.resources) {
@@ -33,7 +37,7 @@ export async function maintain(options: RunOptions): Promise<RunResult> {
     observer: display,
   });
   const began = Math.floor(Date.now() / 1000);
-  const stopListening = onInterrupt(run, (text) => display.message("warning", "", text));
+  interrupts.guard(run);
   try {
     if (command === "refresh") await refresh(run);
     else await destroy(run, options.excludeProtected === true);
@@ -42,7 +46,7 @@ export async function maintain(options: RunOptions): Promise<RunResult> {
     run.failed = true;
     throw error;
   } finally {
-    stopListening();
+    interrupts.close();
     await registry.close();
     const counts: Record<string, number> = {};
     for (const { step, failed } of display.timed) {

@@ -141,7 +141,17 @@ export class StackStore {
     const content = await this.#bucket.read(key);
     if (content === undefined) return "a run that has just ended";
     const lock = JSON.parse(content.toString()) as LockContent;
-    return `${lock.username}@${lock.hostname} (pid ${lock.pid}) since ${lock.timestamp}`;
+    const gone = lock.hostname === hostname() && !isRunning(lock.pid) ? ", a process that is gone" : "";
+    return `${lock.username}@${lock.hostname} (pid ${lock.pid}${gone}) since ${lock.timestamp}`;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }
 

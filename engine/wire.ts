@@ -33,10 +33,6 @@ export function toStruct(properties: PropertyMap): struct.Struct {
   return struct.Struct.fromJavaScript(toWire(properties) as JsonMap);
 }
 
-export function toWireValue(property: Property): struct.Value {
-  return struct.Value.fromJavaScript(toWire(property));
-}
-
 function fromWireMap(map: JsonMap): PropertyMap {
   return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, fromWire(value)]));
 }
