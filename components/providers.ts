@@ -7,14 +7,21 @@ import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
 
-/** OpenStack with the site's application credential. */
+/**
+ * OpenStack with the site's application credential. What the SDK would otherwise take from the runner's environment is
+ * given too, empty where it is not set: with an openrc sourced, OS_CLOUD would mix another entry of clouds.yaml in.
+ */
 export function openstackProvider(name: string, credentials: Credentials): openstack.Provider {
   return new openstack.Provider(name, {
     authUrl: credentials.authUrl,
     applicationCredentialId: credentials.applicationCredentialId,
     applicationCredentialSecret: pulumi.secret(credentials.applicationCredentialSecret),
-    ...(credentials.region === undefined ? {} : { region: credentials.region }),
+    cloud: "",
+    region: credentials.region ?? "",
     endpointType: credentials.interface,
+    allowReauth: true,
+    delayedAuth: true,
+    insecure: false,
     // Takes a path or the certificates themselves; inline needs no file on the runner.
     ...(credentials.caCert === undefined ? {} : { cacertFile: credentials.caCert }),
   });
