@@ -108,7 +108,8 @@ function conclude(
     if (silent && !result.interrupted) errors.push(result.reason);
     if (!display.began && errors.length > 0) {
       // The program refused before it made anything (its configuration): its report is all there is to say.
-      display.close([...errors, ...failureLines(summary)]);
+      display.close();
+      options.out.write(`${[...errors, ...failureLines(summary)].join("\n")}\n`);
     } else if (command === "plan") {
       options.out.write(`${[...planTree(summary), ...errors, ...failureLines(summary)].join("\n")}\n`);
     } else {

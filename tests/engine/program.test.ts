@@ -116,6 +116,9 @@ test("a program that refuses its configuration: its report and nothing else, not
   assert.equal(result.exitCode, 1);
   assert.equal(stack.text, `${report}\n`);
   assert.deepEqual(stack.cloud.calls, []);
+  const plan = await stack.run("plan", { resources: [], throwFirst: report });
+  assert.equal(plan.exitCode, 1);
+  assert.equal(stack.text, `${report}\n`);
 });
 
 test("plan: no state, no passphrase, no provider; what the program prints and makes, unknowns and secrets marked", async (context) => {
