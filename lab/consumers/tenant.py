@@ -13,6 +13,9 @@ from oslo_config import cfg
 
 CONF = cfg.CONF
 CONF([], project="magnum", default_config_files=[sys.argv[1]])
+# The library requests lets these take the place of the kubeconfig's authority; Magnum's containers have none.
+for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ.pop(name, None)
 os.environ["KUBECONFIG"] = sys.argv[2]  # kolla-ansible sets no kubeconfig_file: its container has ~/.kube/config
 
 from magnum_capi_helm import driver as capi_driver  # noqa: E402  the configuration comes first: modules read it
