@@ -75,6 +75,7 @@ async function runProgram(options: RunOptions, interrupts: Interrupts): Promise<
     if (ended === undefined) program.kill();
     else if (!ended.failed) await finish();
     const failed = run.failed || ended === undefined || ended.failed;
+    run.failed = failed;
     keepOutputs(run, failed);
     return {
       failed,

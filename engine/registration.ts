@@ -34,7 +34,9 @@ export async function register(run: Run, goal: Goal): Promise<Registered> {
     await work.perform();
   } catch (error) {
     failed = true;
-    run.fail(work.step, started, error, error instanceof NotReady ? NOT_READY : work.kept);
+    if (!(error instanceof Interrupted)) {
+      run.fail(work.step, started, error, error instanceof NotReady ? NOT_READY : work.kept);
+    }
   }
   return { urn, state: work.result, failed };
 }
@@ -74,6 +76,9 @@ export async function readExternal(run: Run, goal: Goal, id: string): Promise<Re
 }
 
 const NOT_READY = "it exists and is kept in the state as not ready; the next up works on it again";
+
+/** An interrupt came before the step began: nothing was done, and there is nothing to report. */
+class Interrupted extends Error {}
 
 function claim(run: Run, urn: string): void {
   if (run.seen.has(urn)) {
@@ -220,6 +225,7 @@ class Work {
 
   async #do(operation: Operation, replaces: readonly string[], action: () => Promise<void>): Promise<void> {
     this.step = { operation, urn: this.#state.urn, old: this.#old, new: this.#state, replaces };
+    if (this.#run.stopping) throw new Interrupted();
     if (operation === "create") this.kept = "nothing of it is in the state";
     this.#run.observer.begin(this.step);
     try {

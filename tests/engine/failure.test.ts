@@ -209,6 +209,16 @@ test("an interrupt lets what is under way finish, begins nothing more, and the s
   );
 });
 
+test("after an interrupt a registration that is already here begins nothing", async (context) => {
+  const rig = await rigFor(context);
+  const result = await rig.up(async (p) => {
+    p.run.stop();
+    assert.ok((await p.thing("a")).failed);
+  });
+  assert.deepEqual(rig.cloud.calls, []);
+  assert.deepEqual(result.failures, []);
+});
+
 test("a second run is refused, naming who holds the stack; cancel frees it", async (context) => {
   const rig = await rigFor(context);
   const [first, second] = [await rig.store(), await rig.store()];

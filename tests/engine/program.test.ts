@@ -213,6 +213,7 @@ test("Ctrl-C: what is under way is finished and saved, the lock is gone; a kill 
   const third = await stack.run("up", { resources: [] });
   assert.equal(third.exitCode, 1);
   assert.match(stack.text, new RegExp(`locked by another run: .*pid ${second.pid}`));
+  while ((await stack.stored()).pending.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   second.kill("SIGKILL");
   await gone;
   assert.deepEqual(
