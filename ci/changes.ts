@@ -1,8 +1,8 @@
 /**
  * What a preview says will change, in one shape for both engines, and its fingerprint.
  *
- * Pulumi's own `pulumi preview --json` (its PreviewDigest: `steps`, `changeSummary`) is the format read here; the
- * embedded engine prints the same. Nothing in a Change can hold a secret: only names of properties are kept.
+ * Reads Pulumi's own `pulumi preview --json` (its PreviewDigest: `steps`, `changeSummary`) and what the embedded engine
+ * prints (`resources`, each with its `op` and the paths that differ). Nothing in a Change can hold a secret: only names of properties are kept.
  */
 import { createHash } from "node:crypto";
 
@@ -23,6 +23,8 @@ export interface Change {
 interface PreviewStep {
   op: string;
   urn: string;
+  /** The embedded engine's. */
+  changes?: Record<string, unknown>;
   detailedDiff?: Record<string, unknown> | null;
   diffReasons?: string[] | null;
   replaceReasons?: string[] | null;
@@ -39,6 +41,7 @@ const OPERATION_OF_STEP: Record<string, Operation | undefined> = {
   "delete-replaced": "replace",
   delete: "delete",
   discard: "delete",
+  forget: "delete",
   same: "same",
   refresh: "same",
   read: "read",
@@ -47,23 +50,24 @@ const OPERATION_OF_STEP: Record<string, Operation | undefined> = {
 };
 
 /**
- * Reads the output of `pulumi preview --json`.
+ * Reads the output of `pulumi preview --json`, or of the embedded engine's `preview --json`.
  *
  * @returns one Change per resource in the order of the steps.
  * @throws Error when the text is not a preview, or names an operation this module does not know: a change that
  *   cannot be classified must not be approved by accident.
  */
 export function parsePreview(text: string): Change[] {
-  let digest: { steps?: PreviewStep[] };
+  let digest: { steps?: PreviewStep[]; resources?: PreviewStep[] };
   try {
-    digest = JSON.parse(text) as { steps?: PreviewStep[] };
+    digest = JSON.parse(text) as typeof digest;
   } catch (error) {
     throw new Error(`not a preview: the text is not JSON (${(error as Error).message})`);
   }
-  if (!Array.isArray(digest.steps))
-    throw new Error("not a preview: no list `steps` (legal: the output of `pulumi preview --json`)");
+  const steps = digest.steps ?? digest.resources;
+  if (!Array.isArray(steps))
+    throw new Error("not a preview: no list `steps` or `resources` (legal: the output of `preview --json`)");
   const changes = new Map<string, Change>();
-  for (const step of digest.steps) {
+  for (const step of steps) {
     const operation = OPERATION_OF_STEP[step.op];
     if (operation === undefined) {
       throw new Error(
@@ -72,6 +76,7 @@ export function parsePreview(text: string): Change[] {
     }
     const names = new Set([
       ...Object.keys(step.detailedDiff ?? {}),
+      ...Object.keys(step.changes ?? {}),
       ...(step.diffReasons ?? []),
       ...(step.replaceReasons ?? []),
     ]);

@@ -48,7 +48,10 @@ void test("an operation nobody knows is refused, not passed over", () => {
 
 void test("what is not a preview is refused with what is legal", () => {
   assert.throws(() => parsePreview("error: no stack"), /^Error: not a preview: the text is not JSON/);
-  assert.throws(() => parsePreview("{}"), /no list `steps` \(legal: the output of `pulumi preview --json`\)/);
+  assert.throws(
+    () => parsePreview("{}"),
+    /no list `steps` or `resources` \(legal: the output of `preview --json`\)/,
+  );
 });
 
 void test("the fingerprint is of what changes, whatever the order and what stays the same", () => {
@@ -74,4 +77,16 @@ void test("the fingerprint differs when an operation, a resource or a property d
     digest(),
   ].map((text) => fingerprint(parsePreview(text)));
   assert.equal(new Set(prints).size, prints.length);
+});
+
+void test("the embedded engine's preview has the fingerprint of Pulumi's", () => {
+  const embedded = JSON.stringify({
+    resources: [
+      { op: "update", urn: server, changes: { "metadata.a": { old: "[secret]", new: "[secret]" } } },
+      { op: "same", urn: volume },
+    ],
+  });
+  const pulumi = digest({ op: "update", urn: server, detailedDiff: { "metadata.a": { kind: "update" } } });
+  assert.deepEqual(parsePreview(embedded)[0]?.properties, ["metadata.a"]);
+  assert.equal(fingerprint(parsePreview(embedded)), fingerprint(parsePreview(pulumi)));
 });
