@@ -64,13 +64,10 @@ export function summarize(
       resources.set(step.urn, { ...describe(step), failed: true });
       continue;
     }
+    // The removal of what was replaced is part of the replacement, which is listed and counted.
+    const removal = step.operation === "delete-replaced";
+    if (removal && display.timed.some((other) => isReplacement(other.step, step))) continue;
     counts[step.operation] = (counts[step.operation] ?? 0) + 1;
-    // The removal of what was replaced is part of the replacement, which is listed.
-    if (
-      step.operation === "delete-replaced" &&
-      display.timed.some((other) => isReplacement(other.step, step))
-    )
-      continue;
     const seconds = preview ? {} : { seconds: round(ended - started) };
     resources.set(step.urn, { ...describe(step), ...seconds });
   }

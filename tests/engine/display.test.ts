@@ -133,7 +133,7 @@ test("a replacement is one resource in the report; default providers are the eng
   });
   display.end(step("create", undefined, provider), 0, false);
   const summary = summarize("up", "dev", display, {}, false);
-  assert.deepEqual(summary.counts, { replace: 1, "delete-replaced": 1 });
+  assert.deepEqual(summary.counts, { replace: 1 });
   assert.deepEqual(
     summary.resources.map(({ op, changes }) => ({ op, changes })),
     [{ op: "replace", changes: { image: { old: "a", new: "b" } } }],
