@@ -97,7 +97,13 @@ export async function openStore(
   options: Omit<SessionOptions, "settings" | "passphrase">,
 ): Promise<StackStore> {
   const bucket = await openBucket(options.backendUrl, options.environment);
-  return new StackStore(bucket, options.project.name, options.stack);
+  const { project, stack, environment } = options;
+  return new StackStore(
+    bucket,
+    project.name,
+    stack,
+    /^(1|true)$/i.test(environment["PULUMI_DIY_BACKEND_GZIP"] ?? ""),
+  );
 }
 
 /** Opens the stack's state as the options say; with `lock`, takes the stack for this run. */

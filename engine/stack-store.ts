@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname, userInfo } from "node:os";
+import { gunzipSync, gzipSync } from "node:zlib";
 import type { Bucket } from "./bucket.ts";
 import type { CheckpointFile } from "./deployment-file.ts";
 
@@ -31,17 +32,32 @@ export class StackStore {
   readonly #project: string;
   readonly #stack: string;
   readonly #lockKey: string;
+  readonly #gzip: boolean;
   #backedUp = false;
 
-  constructor(bucket: Bucket, project: string, stack: string) {
+  /** @param gzip writes the state compressed, as the real CLI does with PULUMI_DIY_BACKEND_GZIP; both forms are read. */
+  constructor(bucket: Bucket, project: string, stack: string, gzip = false) {
     this.#bucket = bucket;
+    this.#gzip = gzip;
     this.#project = project;
     this.#stack = stack;
     this.#lockKey = `${this.#lockFolder}${randomUUID()}.json`;
   }
 
   get #stateKey(): string {
-    return `.pulumi/stacks/${this.#project}/${this.#stack}.json`;
+    return `.pulumi/stacks/${this.#project}/${this.#stack}.json${this.#gzip ? ".gz" : ""}`;
+  }
+
+  /** The key of the state as it was written last: the form wanted now, else the other. */
+  async #existingKey(): Promise<string | undefined> {
+    const plain = `.pulumi/stacks/${this.#project}/${this.#stack}.json`;
+    const keys = await this.#bucket.list(plain);
+    const zstd = keys.includes(`${plain}.zst`);
+    if (zstd)
+      throw new Error(
+        `the state at ${this.#bucket.url} is compressed with zstd, which the embedded engine does not read`,
+      );
+    return [this.#stateKey, plain, `${plain}.gz`].find((key) => keys.includes(key));
   }
 
   get #lockFolder(): string {
@@ -50,9 +66,11 @@ export class StackStore {
 
   /** The state's file as it is, or undefined for a stack that was never deployed. */
   async load(): Promise<CheckpointFile | undefined> {
-    const content = await this.#bucket.read(this.#stateKey);
-    if (content === undefined) return undefined;
-    const file = JSON.parse(content.toString()) as CheckpointFile;
+    const key = await this.#existingKey();
+    const content = key === undefined ? undefined : await this.#bucket.read(key);
+    if (key === undefined || content === undefined) return undefined;
+    const text = key.endsWith(".gz") ? gunzipSync(content) : content;
+    const file = JSON.parse(text.toString()) as CheckpointFile;
     if (file.version !== 3) {
       throw new Error(
         `the state at ${this.#bucket.url} has format ${String(file.version)}, not 3: it was written by another Pulumi`,
@@ -63,22 +81,26 @@ export class StackStore {
 
   /** Writes the state; before the first write of a run, keeps the one before beside it and among the backups. */
   async save(text: string): Promise<void> {
+    let otherForm: string | undefined;
     if (!this.#backedUp) {
-      const before = await this.#bucket.read(this.#stateKey);
-      if (before !== undefined) {
+      const key = await this.#existingKey();
+      const before = key === undefined ? undefined : await this.#bucket.read(key);
+      if (key !== undefined && before !== undefined) {
+        if (key !== this.#stateKey) otherForm = key;
+        const folder = `.pulumi/backups/${this.#project}/${this.#stack}`;
+        const form = key.endsWith(".gz") ? ".json.gz" : ".json";
         await Promise.all([
-          this.#bucket.write(`${this.#stateKey}.bak`, before),
-          this.#bucket.write(
-            `.pulumi/backups/${this.#project}/${this.#stack}/${this.#stack}.${nanoseconds()}.json`,
-            before,
-          ),
+          this.#bucket.write(`${key}.bak`, before),
+          this.#bucket.write(`${folder}/${this.#stack}.${nanoseconds()}${form}`, before),
         ]);
       } else if ((await this.#bucket.read(".pulumi/meta.yaml")) === undefined) {
         await this.#bucket.write(".pulumi/meta.yaml", "version: 1\n");
       }
       this.#backedUp = true;
     }
-    await this.#bucket.write(this.#stateKey, text);
+    await this.#bucket.write(this.#stateKey, this.#gzip ? gzipSync(text) : text);
+    // Two forms would leave the next reader to choose; the new one is safe by now.
+    if (otherForm !== undefined) await this.#bucket.delete(otherForm);
   }
 
   /** Adds an update to the history, with the state it left (`text`). */

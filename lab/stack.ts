@@ -42,6 +42,8 @@ export function stackEnvironment(helm: string): Record<string, string> {
     AWS_ENDPOINT_URL_S3: `http://${addresses.services}:${ports.s3}`,
     PULUMI_BACKEND_URL: backendUrl,
     PULUMI_CONFIG_PASSPHRASE_FILE: paths.passphrase,
+    // Half the bytes for each of the many times that a deployment writes its state.
+    PULUMI_DIY_BACKEND_GZIP: "true",
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
 }
