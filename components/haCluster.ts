@@ -9,6 +9,7 @@ import type { Credentials } from "../config/credentials.ts";
 import type { ClusterConfig, Config, ProtectConfig } from "../config/schema.ts";
 import { openstackClusterValues } from "../lib/chart-values.ts";
 import {
+  cloudReachableScript,
   clusterKubeconfigScript,
   clusterReadyScript,
   clusterTeardownScript,
@@ -23,6 +24,9 @@ import { type NetworkOutputs, SeedNetwork } from "./seedNetwork.ts";
 
 /** Namespace of the cluster's objects on k3s, as azimuth-ops has it, so that its runbooks fit. */
 const NAMESPACE = "default";
+
+/** A router that has just come up may need a moment; more would only delay the answer. */
+const CLOUD_TIMEOUT = "1m";
 
 export interface HaClusterArgs {
   /** Name of the cluster and of its objects in OpenStack. */
@@ -104,6 +108,16 @@ export class HaCluster extends pulumi.ComponentResource {
         : { seedCidr: pulumi.interpolate`${args.seedEgressAddress}/32` }),
     });
     const teardown = this.teardown(name, args, values);
+    const { authUrl, caCert } = args.credentials;
+    const reachable = seedScript(
+      `${name}-cloud-reachable`,
+      {
+        connection: args.connection,
+        script: cloudReachableScript({ authUrl, caCert, timeout: CLOUD_TIMEOUT }),
+        runAgainOn: [args.serverId],
+      },
+      { parent: this },
+    );
     const release = chart(
       `${name}-release`,
       {
@@ -119,7 +133,8 @@ export class HaCluster extends pulumi.ComponentResource {
         atomic: false,
       },
       // The teardown outlives it; and with it, Cluster API on k3s, which brings the release's kinds and webhooks.
-      { ...protectedChild, dependsOn: [teardown] },
+      // Without OpenStack in reach its controllers would try for an hour and name no reason.
+      { ...protectedChild, dependsOn: [teardown, reachable] },
     );
     this.kubeconfig = this.awaitReady(name, args, values, release);
     this.apiServerAddress = pulumi.unsecret(

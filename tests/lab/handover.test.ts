@@ -163,20 +163,14 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
       workers: 1,
       credentials: tenantCredentials(clouds),
     };
+    const venvPython = join(venv, "bin/python");
+    const tenantArguments = [
+      ...["-W", "ignore", "lab/consumers/tenant.py"],
+      ...[conductor("magnum.conf"), conductor("kubeconfig")],
+    ];
     const tenant = (action: string, changes: object = {}): Tenant =>
       JSON.parse(
-        output(
-          join(venv, "bin/python"),
-          [
-            "-W",
-            "ignore",
-            "lab/consumers/tenant.py",
-            conductor("magnum.conf"),
-            conductor("kubeconfig"),
-            action,
-          ],
-          { input: JSON.stringify({ ...given, ...changes }) },
-        ),
+        output(venvPython, [...tenantArguments, action], { input: JSON.stringify({ ...given, ...changes }) }),
       ) as Tenant;
     const until = async (what: string, status: string, changes: object = {}) => {
       const end = Date.now() + PATIENCE;
@@ -207,9 +201,12 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
       tenant("scale", { workers: 2 });
       await until("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS", { workers: 2 });
       assert.equal(servers().length, 3);
-    } finally {
-      tenant("delete");
+    } catch (error) {
+      // What was made must go, but why the test failed must be told.
+      command(venvPython, [...tenantArguments, "delete"], { input: JSON.stringify(given) });
+      throw error;
     }
+    tenant("delete");
     const gone = await until("DELETE_COMPLETE", "DELETE_IN_PROGRESS");
     assert.deepEqual([gone.cluster, gone.secret, servers()], [null, false, []]);
     const removed = kubectl(conductor("kubeconfig"), "delete", "namespace", gone.namespace);
