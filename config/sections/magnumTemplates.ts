@@ -33,11 +33,9 @@ export const templates = z.strictObject({
   workerFlavor: line
     .optional()
     .meta({ description: "Flavor of worker machines. Without it cluster.workers.flavor." }),
-  externalNetworkId: uuid
-    .optional()
-    .meta({
-      description: "External network of tenants' clusters. Without it seed.network.externalNetworkId.",
-    }),
+  externalNetworkId: uuid.optional().meta({
+    description: "External network of tenants' clusters. Without it seed.network.externalNetworkId.",
+  }),
   dnsNameservers: ipv4List.meta({ description: "Name servers of tenants' machines." }),
   networkDriver: choice("calico", "cilium").meta({ description: "Pod network." }),
   loadBalancerProvider: line

@@ -42,8 +42,7 @@ interface Completion {
 }
 
 /** First twelve hex digits of a text's SHA-256. */
-const shortHash = (text: string): string =>
-  createHash("sha256").update(text).digest("hex").slice(0, 12);
+const shortHash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 12);
 
 export const partDir = (part: Pick<Part, "name" | "key">): string =>
   join(cacheDir, `${part.name}-${shortHash(part.key)}`);
