@@ -23,19 +23,12 @@ export async function pythonPart(): Promise<Part> {
       const venv = join(dir, "venv");
       note("python3 -m venv");
       await run("python3", ["-m", "venv", venv]);
-      await run(
-        join(venv, "bin", "pip"),
-        [
-          "install",
-          "--disable-pip-version-check",
-          "--progress-bar=off",
-          "-r",
-          requirements,
-          "-c",
-          constraints,
-        ],
-        { onLine: note },
-      );
+      const install = ["install", "--disable-pip-version-check", "--progress-bar=off", "-c", constraints];
+      const pip = (...args: string[]) =>
+        run(join(venv, "bin", "pip"), [...install, ...args], { onLine: note });
+      // uWSGI holds the interpreter it was built with: one from pip's cache may be another Python's of the same version.
+      await pip("--no-cache-dir", "uWSGI");
+      await pip("-r", requirements);
     },
   };
 }
