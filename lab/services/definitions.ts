@@ -96,6 +96,8 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     command: [
       ...[join(bin, "python"), join(openstackDir, "launch.py"), join(bin, name), module],
       ...["--port", String(ports.rabbitmq), ...apis.flatMap((api) => ["--api", String(apiPorts[api])])],
+      // written when Keystone has its first content
+      ...["--file", paths.clouds],
       // oslo.log would name the file after launch.py
       ...["--", "--config-file", config(file), "--log-file", logFile(name)],
     ],
