@@ -77,7 +77,8 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       ...["--procname-prefix-spaced", `lab-${name}`, ...(args.length ? ["--pyargv", args.join(" ")] : [])],
     ],
     env: python,
-    needs: ["mariadb"],
+    // Keystone remembers whom it did not find: asked before its first content is there, it goes on refusing.
+    needs: name === "keystone" ? ["identity content"] : ["mariadb"],
     check: () => health.apiAnswers(name, secrets.bypassToken),
     timeout: startTimeout,
     patience: 8,
