@@ -134,6 +134,8 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         compute_driver: "capilab.LabDriver",
         transport_url: transport,
         // ports are bound by the lab's own mechanism driver, which sends no plug event
+        // A host whose first report met a service that was not up yet reports again soon, not after a minute.
+        update_resources_interval: 10,
         vif_plugging_is_fatal: false,
         vif_plugging_timeout: 0,
         default_schedule_zone: "nova",

@@ -142,7 +142,7 @@ async function ensureQuotas(cloud: Cloud): Promise<void> {
 
 /** Nova can place servers: the compute host is mapped to its cell (the scheduler discovers it every two seconds). */
 async function awaitHypervisor(cloud: Cloud): Promise<void> {
-  for (let attempt = 0; attempt < 60; attempt++) {
+  for (let attempt = 0; attempt < 180; attempt++) {
     const { hypervisors } = await cloud.get<{ hypervisors: unknown[] }>("nova", "/v2.1/os-hypervisors");
     if (hypervisors.length > 0) return;
     await sleep(500);
