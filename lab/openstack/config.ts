@@ -133,9 +133,9 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         // Nova takes drivers below nova.virt only; plugins/nova_path extends that package's path
         compute_driver: "capilab.LabDriver",
         transport_url: transport,
-        // ports are bound by the lab's own mechanism driver, which sends no plug event
         // A host whose first report met a service that was not up yet reports again soon, not after a minute.
         update_resources_interval: 10,
+        // ports are bound by the lab's own mechanism driver, which sends no plug event
         vif_plugging_is_fatal: false,
         vif_plugging_timeout: 0,
         default_schedule_zone: "nova",
