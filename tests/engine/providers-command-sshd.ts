@@ -88,8 +88,12 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** ssh2 1.17.0 makes an ed25519 key that it cannot read itself about three times in a thousand: then another. */
 function key(): { private: string; public: string } {
-  return ssh2.utils.generateKeyPairSync("ed25519");
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync("ed25519");
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error)) return pair;
+  }
 }
 
 async function untilListening(port: number, server: ChildProcess, log: () => string): Promise<void> {
