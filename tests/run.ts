@@ -2,7 +2,7 @@
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
  * Layers: `fast` (no root, loopback only, under two minutes), `lab` (deploys onto the small real site of lab/),
- * `parity` (the embedded engine against the real Pulumi CLI). Further arguments narrow the run to the test files
+ * `lab-all` (that, and the site's parts, the providers, state and hand-over against it), `parity` (the embedded engine against the real Pulumi CLI). Further arguments narrow the run to the test files
  * whose path contains one of them: `npm test -- config`.
  */
 import { globSync } from "node:fs";
@@ -20,7 +20,8 @@ const LAYERS: Record<string, { files: string[]; concurrency: number; timeout: nu
     timeout: 60_000,
   },
   // One site, one network namespace: a lab test that runs beside another would see its changes.
-  lab: { files: ["tests/lab/*.test.ts"], concurrency: 1, timeout: 45 * 60_000 },
+  lab: { files: ["tests/lab/{deploy,teardown}.test.ts"], concurrency: 1, timeout: 45 * 60_000 },
+  "lab-all": { files: ["tests/lab/*.test.ts"], concurrency: 1, timeout: 45 * 60_000 },
   parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000 },
 };
 
