@@ -73,7 +73,15 @@ export function output(
   return done.stdout;
 }
 
-/** What the openstack client lists, as it names the columns. */
+/**
+ * What the openstack client lists, as it names the columns. The client waits without end for an answer that was lost
+ * (seen once, right after a destroy took networks away): a call that hangs is made again, twice at most.
+ */
 export function openstack<T = Record<string, unknown>>(...args: string[]): T[] {
-  return JSON.parse(output("openstack", [...args, "-f", "json"])) as T[];
+  for (let attempt = 1; ; attempt += 1) {
+    const done = command("openstack", [...args, "-f", "json"], { timeout: 40_000 });
+    if (done.status === 0) return JSON.parse(done.stdout) as T[];
+    if (done.status === null && attempt < 3) continue;
+    assert.fail(`openstack ${args.join(" ")}: exit code ${done.status}\n${done.stdout}\n${done.stderr}`);
+  }
 }
