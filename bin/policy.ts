@@ -2,7 +2,7 @@
  * `bin/policy STACK`: what a stack would create, judged by the rules of policy/rules.ts, offline.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { oneStack } from "./oneStack.ts";
 import { runEngine } from "../engine/main.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
 
@@ -19,28 +19,7 @@ Exit codes: 0 no mandatory rule is broken; 1 the configuration or the program is
 2 a mandatory rule is broken, or wrong usage.
 `;
 
-function parse() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: { json: { type: "boolean" }, help: { type: "boolean" } },
-    });
-  } catch (error) {
-    console.error(`bin/policy: ${(error as Error).message}\n\n${usage}`);
-    return process.exit(2);
-  }
-}
-
-const { values, positionals } = parse();
-if (values.help === true) {
-  console.log(usage);
-  process.exit(0);
-}
-const [stack, ...rest] = positionals;
-if (stack === undefined || rest.length > 0) {
-  console.error(`bin/policy: give one stack\n\n${usage}`);
-  process.exit(2);
-}
+const { stack, json } = oneStack("bin/policy", usage);
 process.exitCode = await main(join(import.meta.dirname, ".."), stack);
 
 async function main(folder: string, stack: string): Promise<number> {
@@ -56,6 +35,6 @@ async function main(folder: string, stack: string): Promise<number> {
     return 1;
   }
   const report = judgeStack(folder, stack, plannedResources(summary.resources));
-  console.log(values.json === true ? JSON.stringify(report, null, 2) : renderPolicy(report));
+  console.log(json ? JSON.stringify(report, null, 2) : renderPolicy(report));
   return report.verdict === "fail" ? 2 : 0;
 }

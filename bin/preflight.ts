@@ -2,7 +2,7 @@
  * `bin/preflight STACK`: everything that would stop a deployment, in one table, before anything is touched.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { oneStack } from "./oneStack.ts";
 import { renderTable, report } from "../preflight/check.ts";
 import { gather } from "../preflight/gather.ts";
 import { judge } from "../preflight/judge.ts";
@@ -21,35 +21,14 @@ Exit codes: 0 every check passes or only warns; 1 the configuration is wrong, or
 fails, or wrong usage.
 `;
 
-function parse() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: { json: { type: "boolean" }, help: { type: "boolean" } },
-    });
-  } catch (error) {
-    console.error(`bin/preflight: ${(error as Error).message}\n\n${usage}`);
-    return process.exit(2);
-  }
-}
-
-const { values, positionals } = parse();
-if (values.help === true) {
-  console.log(usage);
-  process.exit(0);
-}
-const [stack, ...rest] = positionals;
-if (stack === undefined || rest.length > 0) {
-  console.error(`bin/preflight: give one stack\n\n${usage}`);
-  process.exit(2);
-}
+const { stack, json } = oneStack("bin/preflight", usage);
 const folder = join(import.meta.dirname, "..");
 try {
   const { config, credentials } = await loadSite(folder, stack);
-  if (values.json !== true) console.error(`preflight: asking ${credentials.authUrl} …`);
+  if (!json) console.error(`preflight: asking ${credentials.authUrl} …`);
   const facts = await gather({ stack, config, credentials, backendUrl: process.env["PULUMI_BACKEND_URL"] });
   const result = report(judge(config, facts));
-  console.log(values.json === true ? JSON.stringify(result, null, 2) : renderTable(result));
+  console.log(json ? JSON.stringify(result, null, 2) : renderTable(result));
   process.exitCode = result.verdict === "fail" ? 2 : 0;
 } catch (error) {
   console.error(`bin/preflight: ${(error as Error).message}`);
