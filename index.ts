@@ -77,11 +77,12 @@ const { kubeconfig } = haCluster;
 const managementCluster = clusterProvider("management", kubeconfig, clusterName);
 const onCluster = { providers: { kubernetes: managementCluster } };
 
-const onManagement = { ...onSeed, instance: "management" as const, kubeconfig };
+const access = { user, fileName: kubeconfigFile, clusterName, kubeconfig };
+const { path } = new SeedAccess("seed-access", { ...onSeed, ...access });
+const onManagement = { ...onSeed, instance: "management" as const, kubeconfigFile: path };
 const { enabled: janitor } = clusterApi.janitor;
 new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror }, onCluster);
 if (config.monitoring.enabled) new Monitoring("monitoring", config, onCluster);
-new SeedAccess("seed-access", { ...onSeed, user, fileName: kubeconfigFile, kubeconfig });
 const magnumArgs = { clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
 const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);

@@ -18,8 +18,8 @@ export interface ClusterApiArgs {
   readonly serverId: pulumi.Input<string>;
   /** Which of the site's clusters. */
   readonly instance: "bootstrap" | "management";
-  /** Kubeconfig of the cluster. Default: k3s on the seed itself. Secret. */
-  readonly kubeconfig?: pulumi.Input<string>;
+  /** Path of the cluster's kubeconfig on the seed. Default: k3s on the seed itself. */
+  readonly kubeconfigFile?: pulumi.Input<string>;
   /** Install the janitor, which deletes what clusters left behind in OpenStack. */
   readonly janitor: boolean;
   /** Section `clusterApi` of the configuration. */
@@ -97,10 +97,10 @@ export class ClusterApi extends pulumi.ComponentResource {
 
   private script(args: ClusterApiArgs): pulumi.Output<string> {
     const { clusterApi, instance, mirror } = args;
-    const build = (kubeconfig?: string) =>
+    return pulumi.output(args.kubeconfigFile).apply((kubeconfigFile) =>
       clusterApiScript({
         instance,
-        ...(kubeconfig === undefined ? {} : { kubeconfig }),
+        ...(kubeconfigFile === undefined ? {} : { kubeconfigFile }),
         orc: clusterApi.orc,
         core: clusterApi.core,
         kubeadmBootstrap: clusterApi.kubeadmBootstrap,
@@ -109,9 +109,7 @@ export class ClusterApi extends pulumi.ComponentResource {
         deploymentsTimeout: clusterApi.timeouts.deployments,
         mirrorUrl: mirror.url,
         mirrorCaCert: mirror.caCert,
-      });
-    return args.kubeconfig === undefined
-      ? pulumi.output(build())
-      : pulumi.secret(args.kubeconfig).apply(build);
+      }),
+    );
   }
 }

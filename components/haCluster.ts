@@ -16,14 +16,12 @@ import {
 } from "../lib/cluster-scripts.ts";
 import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
+import { CLUSTER_NAMESPACE } from "../lib/names.ts";
 import { chart } from "./chart.ts";
 import { type Connection, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
 import { MachineImage } from "./machineImage.ts";
 import { type NetworkOutputs, SeedNetwork } from "./seedNetwork.ts";
-
-/** Namespace of the cluster's objects on k3s, as azimuth-ops has it, so that its runbooks fit. */
-const NAMESPACE = "default";
 
 /** A router that has just come up may need a moment; more would only delay the answer. */
 const CLOUD_TIMEOUT = "1m";
@@ -72,7 +70,7 @@ export class HaCluster extends pulumi.ComponentResource {
     const credentials = new k8s.core.v1.Secret(
       `${name}-credentials`,
       {
-        metadata: { name: `${clusterName}-cloud-credentials`, namespace: NAMESPACE },
+        metadata: { name: `${clusterName}-cloud-credentials`, namespace: CLUSTER_NAMESPACE },
         stringData: pulumi.secret(
           pulumi.output(args.projectId).apply((projectId) =>
             cloudCredentialsSecret({
@@ -125,7 +123,7 @@ export class HaCluster extends pulumi.ComponentResource {
         ...cluster.chart,
         mirrorUrl: args.mirror.url,
         release: clusterName,
-        namespace: NAMESPACE,
+        namespace: CLUSTER_NAMESPACE,
         values: { ...values },
         timeout: cluster.timeouts.ready,
         // Not atomic: the chart's autoscaler is ready only once the cluster is, and an upgrade that takes long must
@@ -241,7 +239,7 @@ export class HaCluster extends pulumi.ComponentResource {
   }
 
   private target(args: HaClusterArgs) {
-    return { cluster: args.clusterName, namespace: NAMESPACE };
+    return { cluster: args.clusterName, namespace: CLUSTER_NAMESPACE };
   }
 }
 

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ProtectConfig, SeedConfig } from "../config/schema.ts";
 import { userData } from "../lib/cloud-init.ts";
 import { K3S_API_PORT } from "../lib/k3s.ts";
-import { deriveHostKey } from "../lib/openssh.ts";
+import { deriveConnectionKey, deriveHostKey } from "../lib/openssh.ts";
 import { seedReadyScript } from "../lib/seed-scripts.ts";
 import { type Connection, seedConnection, seedScript } from "./connection.ts";
 import { MachineImage } from "./machineImage.ts";
@@ -61,6 +61,7 @@ export class Seed extends pulumi.ComponentResource {
       seed.keypair.privateKey === undefined ? keyPair.privateKey : pulumi.secret(seed.keypair.privateKey),
     );
     const hostKey = this.privateKey.apply((key) => deriveHostKey(key, objectName));
+    const connectionKey = this.privateKey.apply((key) => deriveConnectionKey(key, objectName));
     this.hostKey = pulumi.unsecret(hostKey.apply(({ publicKey }) => publicKey));
 
     const group = new SeedSecurityGroup(
@@ -101,14 +102,16 @@ export class Seed extends pulumi.ComponentResource {
       args,
       image.imageId,
       address.portIds,
-      hostKey.apply((key) => userData({ hostKey: key })),
+      pulumi
+        .all([hostKey, connectionKey])
+        .apply(([host, { publicKey }]) => userData({ hostKey: host, authorizedKey: publicKey })),
     );
     this.dataVolumeId = this.attachDataVolume(name, args, server);
 
     this.connection = seedConnection({
       host: this.address,
       user: seed.user,
-      privateKey: this.privateKey,
+      privateKey: connectionKey.apply(({ privateKey }) => privateKey),
       hostKey: this.hostKey,
       timeout: seed.timeouts.ssh,
     });

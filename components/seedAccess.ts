@@ -2,8 +2,10 @@
  * The HA cluster's kubeconfig in the home of the seed's user. Upstream analogue: the last tasks of azimuth-ops role
  * capi_cluster.
  */
+import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import { homeFileScript } from "../lib/cluster-scripts.ts";
+import { seedAccessScript } from "../lib/cluster-scripts.ts";
+import { CLUSTER_NAMESPACE } from "../lib/names.ts";
 import { type Connection, seedScript } from "./connection.ts";
 
 export interface SeedAccessArgs {
@@ -13,7 +15,9 @@ export interface SeedAccessArgs {
   readonly user: string;
   /** Name of the file in the user's home. */
   readonly fileName: string;
-  /** Its content. Secret. */
+  /** Name of the HA cluster, whose kubeconfig Cluster API keeps on k3s. */
+  readonly clusterName: string;
+  /** The kubeconfig: when it changes the file is written anew. Secret. */
   readonly kubeconfig: pulumi.Input<string>;
 }
 
@@ -28,10 +32,13 @@ export class SeedAccess extends pulumi.ComponentResource {
       `${name}-kubeconfig`,
       {
         connection: args.connection,
-        script: pulumi
-          .secret(args.kubeconfig)
-          .apply((content) => homeFileScript({ user: args.user, fileName: args.fileName, content })),
-        runAgainOn: [args.serverId],
+        script: seedAccessScript({
+          cluster: args.clusterName,
+          namespace: CLUSTER_NAMESPACE,
+          user: args.user,
+          fileName: args.fileName,
+        }),
+        runAgainOn: [args.serverId, fingerprint(args.kubeconfig)],
         hasDelete: true,
       },
       { parent: this },
@@ -39,4 +46,11 @@ export class SeedAccess extends pulumi.ComponentResource {
     this.path = pulumi.unsecret(file.stdout);
     this.registerOutputs({ path: this.path });
   }
+}
+
+/** Tells one kubeconfig from another without giving it away: its key alone has more entropy than the sum. */
+function fingerprint(kubeconfig: pulumi.Input<string>): pulumi.Output<string> {
+  return pulumi.unsecret(
+    pulumi.output(kubeconfig).apply((text) => createHash("sha256").update(text).digest("hex")),
+  );
 }

@@ -28,7 +28,7 @@ export async function create(run: Run, state: ResourceState, replaced?: Resource
   try {
     if (isProviderType(state.type)) {
       state.id = run.preview ? UNKNOWN_STRING : randomUUID();
-      state.outputs = state.inputs;
+      state.outputs = providerOutputs(state.inputs);
       await run.registry.register(`${state.urn}::${state.id}`, state.inputs);
     } else if (state.custom) {
       reason = await callbacks.withErrorHooks("create", { new: state, done: false }, () =>
@@ -66,7 +66,7 @@ export async function update(run: Run, old: ResourceState, state: ResourceState,
   let reason: string | undefined;
   try {
     if (isProviderType(state.type)) {
-      state.outputs = state.inputs;
+      state.outputs = providerOutputs(state.inputs);
       await run.registry.register(`${state.urn}::${state.id}`, state.inputs);
     } else if (state.custom) {
       const attempt = (): Promise<string | undefined> => callUpdate(run, old, state, goal);
@@ -94,12 +94,17 @@ export async function update(run: Run, old: ResourceState, state: ResourceState,
 /** Takes `old` over as `state`, nothing to be changed. */
 export async function keep(run: Run, old: ResourceState, state: ResourceState): Promise<void> {
   state.id = old.id;
-  state.outputs = old.outputs;
+  state.outputs = isProviderType(state.type) ? providerOutputs(state.inputs) : old.outputs;
   state.created = old.created;
   state.modified = old.modified;
   carryOver(old, state);
   if (isProviderType(state.type)) await run.registry.register(`${state.urn}::${state.id}`, state.inputs);
   run.checkpoint.same(old, state);
+}
+
+/** A provider resource's outputs: its inputs, without the engine's own part (pulumi pkg/resource/deploy/providers, registry.go). */
+function providerOutputs(inputs: PropertyMap): PropertyMap {
+  return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== "__internal"));
 }
 
 /** What the Pulumi CLI keeps of a resource and this engine does not use stays with it. */

@@ -5,11 +5,13 @@
  * of it replaces the seed. Everything else is done over SSH.
  */
 import { stringify } from "yaml";
-import type { HostKey } from "./openssh.ts";
+import type { DerivedKey } from "./openssh.ts";
 
 export interface UserDataArgs {
   /** The machine's only SSH host key. */
-  readonly hostKey: HostKey;
+  readonly hostKey: DerivedKey;
+  /** Public key that may log in as the image's user, beside the key pair's. */
+  readonly authorizedKey: string;
 }
 
 /** A #cloud-config document. It holds a private key: secret. */
@@ -19,6 +21,7 @@ export function userData(args: UserDataArgs): string {
     ssh_deletekeys: true,
     ssh_genkeytypes: ["ed25519"],
     ssh_keys: { ed25519_private: args.hostKey.privateKey, ed25519_public: args.hostKey.publicKey },
+    ssh_authorized_keys: [args.authorizedKey],
     ssh_pwauth: false,
     disable_root: true,
     // Package mirrors need not be reachable, and unattended changes at boot would differ from seed to seed.

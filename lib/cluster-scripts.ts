@@ -13,8 +13,7 @@ export interface ClusterArgs {
 
 /** Waits for every condition of the cluster. */
 export function clusterReadyScript(args: ClusterArgs & { readonly timeout: string }): string {
-  return script(["cluster", "cluster-ready"], {
-    KUBECONFIG_CONTENT: undefined,
+  return script(["cluster", "cluster-failure", "cluster-ready"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     READY_SECONDS: durationSeconds(args.timeout),
@@ -23,8 +22,7 @@ export function clusterReadyScript(args: ClusterArgs & { readonly timeout: strin
 
 /** On delete, waits until the cluster is gone. */
 export function clusterTeardownScript(args: ClusterArgs & { readonly timeout: string }): string {
-  return script(["cluster", "cluster-teardown"], {
-    KUBECONFIG_CONTENT: undefined,
+  return script(["cluster", "cluster-failure", "cluster-teardown"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     DELETE_SECONDS: durationSeconds(args.timeout),
@@ -34,23 +32,20 @@ export function clusterTeardownScript(args: ClusterArgs & { readonly timeout: st
 /** Prints the cluster's kubeconfig. */
 export function clusterKubeconfigScript(args: ClusterArgs): string {
   return script(["cluster", "cluster-kubeconfig"], {
-    KUBECONFIG_CONTENT: undefined,
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
   });
 }
 
-/** Writes a file of mode 0600 into the home of the seed's user. */
-export function homeFileScript(args: {
-  readonly user: string;
-  readonly fileName: string;
-  /** Secret. */
-  readonly content: string;
-}): string {
-  return script(["home-file"], {
+/** Writes the cluster's kubeconfig into the home of the seed's user, mode 0600, and prints the file's path. */
+export function seedAccessScript(
+  args: ClusterArgs & { readonly user: string; readonly fileName: string },
+): string {
+  return script(["cluster", "cluster-kubeconfig", "seed-access"], {
+    CLUSTER: args.cluster,
+    NAMESPACE: args.namespace,
     SEED_USER: args.user,
     FILE_NAME: args.fileName,
-    CONTENT: args.content.replace(/\n+$/, ""),
   });
 }
 

@@ -155,8 +155,8 @@ export function clusterApiStages(config: ClusterApiStagesArgs): Stage[] {
 export interface ClusterApiScriptArgs extends ClusterApiStagesArgs {
   /** Which of the site's clusters: names the folder on the seed. */
   readonly instance: "bootstrap" | "management";
-  /** Kubeconfig of the cluster; undefined is k3s on the seed itself. Secret. */
-  readonly kubeconfig?: string;
+  /** Path of the cluster's kubeconfig on the seed. Default: k3s on the seed itself. */
+  readonly kubeconfigFile?: string;
   /** How long all Deployments together may take, as a duration. */
   readonly deploymentsTimeout: string;
   readonly mirrorCaCert?: string;
@@ -165,8 +165,8 @@ export interface ClusterApiScriptArgs extends ClusterApiStagesArgs {
 /** The script that applies and awaits the stages, and that refuses to delete a cluster which manages clusters. */
 export function clusterApiScript(config: ClusterApiScriptArgs): string {
   const stages = clusterApiStages(config);
-  return script(["cluster", "stored-versions", "cluster-api"], {
-    KUBECONFIG_CONTENT: config.kubeconfig,
+  return script(["cluster", "cluster-failure", "download", "stored-versions", "cluster-api"], {
+    KUBECONFIG_FILE: config.kubeconfigFile,
     INSTANCE: config.instance,
     STAGE_NAMES: stages.map(({ name }) => name),
     STAGE_URLS: stages.map(({ url }) => url),

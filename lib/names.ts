@@ -12,6 +12,9 @@ export interface SiteNames {
   readonly kubeconfigFile: string;
 }
 
+/** Namespace of the HA cluster's objects on k3s, as azimuth-ops has it, so that its runbooks fit. */
+export const CLUSTER_NAMESPACE = "default";
+
 /** Longest suffix that the chart puts behind the cluster's name: `-control-plane-<8 hex>` of a machine template. */
 const LONGEST_SUFFIX = "-control-plane-00000000".length;
 

@@ -1,5 +1,6 @@
 /**
- * OpenSSH key material for the seed's host key. Upstream analogue: none; azimuth-ops accepts any host key.
+ * OpenSSH key material derived from the login key: the seed's host key, and the key that the program itself logs in
+ * with. Upstream analogue: none; azimuth-ops accepts any host key and logs in with the key pair's own.
  *
  * The host key is derived from the key pair's private key instead of being drawn: it is then the same in every run
  * and on every runner without being kept anywhere, and whoever holds the login key can compute what to expect
@@ -8,8 +9,8 @@
  */
 import { createPrivateKey, createPublicKey, hkdfSync } from "node:crypto";
 
-export interface HostKey {
-  /** OpenSSH private key file, as sshd reads it. Secret. */
+export interface DerivedKey {
+  /** OpenSSH private key file. Secret. */
   readonly privateKey: string;
   /** `ssh-ed25519 AAAA… <name>`, as known_hosts and Pulumi's `connection.hostKey` take it. */
   readonly publicKey: string;
@@ -35,9 +36,21 @@ function wireString(value: string | Uint8Array): Buffer {
  * @param loginKey private key of the machine's key pair; line ends and spaces around it do not matter
  * @param name the machine, so that two machines with one key pair have different host keys
  */
-export function deriveHostKey(loginKey: string, name: string): HostKey {
+export function deriveHostKey(loginKey: string, name: string): DerivedKey {
+  return deriveKey(loginKey, name, "capi-mgmt ssh host key");
+}
+
+/**
+ * The key that the program logs in to machine `name` with, derived likewise. Every Command keeps its connection twice
+ * in the state: Nova's RSA key there would be a fifth of it.
+ */
+export function deriveConnectionKey(loginKey: string, name: string): DerivedKey {
+  return deriveKey(loginKey, name, "capi-mgmt ssh connection key");
+}
+
+function deriveKey(loginKey: string, name: string, purpose: string): DerivedKey {
   const material = loginKey.replaceAll("\r\n", "\n").trim();
-  const seed = Buffer.from(hkdfSync("sha256", material, name, "capi-mgmt ssh host key", SEED_BYTES));
+  const seed = Buffer.from(hkdfSync("sha256", material, name, purpose, SEED_BYTES));
   const key = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: "der", type: "pkcs8" });
   const spki = createPublicKey(key).export({ format: "der", type: "spki" });
   const publicBytes = spki.subarray(spki.length - SEED_BYTES);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Cluster API's controllers on one cluster, in the order of an upgrade; each stage is applied and awaited.
 #   INSTANCE; STAGE_NAMES, STAGE_URLS, STAGE_SUMS, STAGE_KUSTOMIZATIONS, STAGE_DEPLOYMENTS (arrays of one length);
-#   READY_SECONDS; cluster.sh, stored-versions.sh
+#   READY_SECONDS; cluster.sh, cluster-failure.sh, download.sh, stored-versions.sh
 # Upstream analogue: azimuth-ops role clusterapi.
 
 # resolve_placeholders: what clusterctl would fill in (${NAME:=default}); the patches set what we want otherwise

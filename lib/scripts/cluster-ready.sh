@@ -1,6 +1,6 @@
 #!/bin/bash
 # The HA cluster as Cluster API sees it, from k3s: waits until it is ready.
-#   CLUSTER, NAMESPACE, READY_SECONDS; cluster.sh
+#   CLUSTER, NAMESPACE, READY_SECONDS; cluster.sh, cluster-failure.sh
 # Upstream analogue: azimuth-ops role capi_cluster, whose conditions these are.
 
 label=capi.stackhpc.com/cluster

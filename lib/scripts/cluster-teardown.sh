@@ -1,6 +1,6 @@
 #!/bin/bash
 # Takes the HA cluster down, from k3s.
-#   CLUSTER, NAMESPACE, DELETE_SECONDS; cluster.sh
+#   CLUSTER, NAMESPACE, DELETE_SECONDS; cluster.sh, cluster-failure.sh
 # Upstream analogue: azimuth-ops role capi_cluster, release state absent.
 
 # Nothing to do yet: this exists before the cluster so that it is there to delete whatever of it was made.

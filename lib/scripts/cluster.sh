@@ -1,30 +1,5 @@
 #!/bin/bash
-# Which cluster kubectl talks to, and what to show when something does not come up.
-#   KUBECONFIG_CONTENT (secret; empty: k3s on this machine)
+# Which cluster kubectl talks to.
+#   KUBECONFIG_FILE (unset or empty: k3s on this machine)
 
-use_cluster() {
-  if [[ -z $KUBECONFIG_CONTENT ]]; then
-    export KUBECONFIG=/etc/rancher/k3s/k3s.yaml
-    return
-  fi
-  KUBECONFIG=$(mktemp /run/capi-mgmt-kubeconfig.XXXXXX)
-  export KUBECONFIG
-  trap 'rm -f "$KUBECONFIG"' EXIT
-  printf '%s\n' "$KUBECONFIG_CONTENT" > "$KUBECONFIG"
-}
-
-last_events() {
-  say "last events in $1:"
-  kubectl get events --namespace "$1" --sort-by=.lastTimestamp \
-    --output 'custom-columns=AT:.lastTimestamp,KIND:.involvedObject.kind,NAME:.involvedObject.name,REASON:.reason,MESSAGE:.message' 2>&1 | tail -n 15 >&2 || true
-}
-
-# show_failure: what stands in the way of CLUSTER in NAMESPACE
-show_failure() {
-  local kind
-  for kind in openstackclusters.infrastructure.cluster.x-k8s.io machines.cluster.x-k8s.io openstackmachines.infrastructure.cluster.x-k8s.io; do
-    kubectl get "$kind" --namespace "$NAMESPACE" --selector "cluster.x-k8s.io/cluster-name=$CLUSTER" \
-      --output 'jsonpath={range .items[*]}{.kind} {.metadata.name}:{"\n"}{range .status.conditions[?(@.status=="False")]}  {.type} {.reason}: {.message}{"\n"}{end}{end}' >&2 2> /dev/null || true
-  done
-  last_events "$NAMESPACE"
-}
+use_cluster() { export KUBECONFIG=${KUBECONFIG_FILE:-/etc/rancher/k3s/k3s.yaml}; }

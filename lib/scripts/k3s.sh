@@ -1,7 +1,7 @@
 #!/bin/bash
 # k3s on the data volume: kernel settings, binary, configuration, unit, ready.
 #   K3S_VERSION, K3S_SHA256, K3S_URL_AMD64/_ARM64, K3S_SUMS_AMD64/_ARM64, K3S_CONFIG, K3S_REGISTRIES, K3S_UNIT,
-#   VOLUME_GUARD, SYSCTLS, READY_SECONDS; data-volume.sh
+#   VOLUME_GUARD, SYSCTLS, READY_SECONDS; download.sh, data-volume.sh
 # Upstream analogue: azimuth-ops roles k3s and sysctl_inotify.
 
 k3s_bin=/usr/local/bin/k3s

@@ -100,18 +100,24 @@ inBothModes(
   },
 );
 
-test("Cluster API on another cluster takes its kubeconfig as secret standard input", async () => {
+test("Cluster API on another cluster finds its kubeconfig in a file on the seed", async () => {
   const recording = await record();
-  const kubeconfig = pulumi.secret(adminKubeconfig);
+  const kubeconfigFile = pulumi.output("/home/ubuntu/kubeconfig-capi-mgmt-x.yaml");
   new ClusterApi(
     "capi",
-    { ...onSeed, instance: "management", kubeconfig, janitor: false, clusterApi: config.clusterApi, mirror },
+    {
+      ...onSeed,
+      instance: "management",
+      kubeconfigFile,
+      janitor: false,
+      clusterApi: config.clusterApi,
+      mirror,
+    },
     providers(),
   );
   await recording.settled();
   const { stdin } = recording.get("capi-controllers").inputs;
-  assert.ok(isSecret(stdin));
-  assert.match(String(unwrapped(stdin)), new RegExp(PLANTED.kubeconfig));
+  assert.match(String(stdin), /^KUBECONFIG_FILE='\/home\/ubuntu\/kubeconfig-capi-mgmt-x\.yaml'$/m);
   assert.throws(() => recording.get("capi-janitor"));
   noLeaks(recording);
 });
@@ -287,18 +293,22 @@ test("monitoring without a webhook has no secret", async () => {
 });
 
 inBothModes(
-  "seed access: the kubeconfig is secret standard input, and the file goes with the resource",
+  "seed access: the kubeconfig never travels, its change writes the file anew, which goes with the resource",
   async ({ recording }) => {
-    new SeedAccess("access", {
+    const access = {
       ...onSeed,
       user: "ubuntu",
       fileName: "kubeconfig-capi-mgmt-x.yaml",
-      kubeconfig: pulumi.secret(adminKubeconfig),
-    });
+      clusterName: "capi-mgmt-x",
+    };
+    new SeedAccess("access", { ...access, kubeconfig: pulumi.secret(adminKubeconfig) });
+    new SeedAccess("rotated", { ...access, kubeconfig: pulumi.secret(`${adminKubeconfig}#`) });
     await recording.settled();
-    const { inputs } = recording.get("access-kubeconfig");
-    assert.ok(isSecret(inputs["stdin"]));
-    assert.equal(inputs["delete"], "sudo -n bash -s -- delete");
+    const [before, after] = ["access", "rotated"].map((name) => recording.get(`${name}-kubeconfig`).inputs);
+    assert.ok(typeof before?.["stdin"] === "string" && typeof after?.["stdin"] === "string");
+    assert.notEqual(before["stdin"], after["stdin"]);
+    assert.equal(before["delete"], "sudo -n bash -s -- delete");
+    noLeaks(recording);
   },
 );
 

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { Seed, type SeedArgs } from "../../components/seed.ts";
 import type { SeedConfig } from "../../config/schema.ts";
-import { deriveHostKey } from "../../lib/openssh.ts";
+import { deriveConnectionKey, deriveHostKey } from "../../lib/openssh.ts";
 import { inBothModes, providers, valueOf } from "../support/component.ts";
 import { configOf } from "../support/config.ts";
 import { isSecret, isUnknown, leaks, PLANTED, record, type Recording, unwrapped } from "../support/mocks.ts";
@@ -104,7 +104,7 @@ test("the connection pins the derived host key and waits as long as configured",
     host: "203.0.113.102",
     port: 22,
     user: "ubuntu",
-    privateKey: PLANTED.privateKey,
+    privateKey: deriveConnectionKey(PLANTED.privateKey, NAME).privateKey,
     hostKey: deriveHostKey(PLANTED.privateKey, NAME).publicKey,
     perDialTimeout: 10,
     dialErrorLimit: 120,

@@ -395,7 +395,14 @@ describe("calls of helm", () => {
       [local.inputs["name"], local.inputs["namespace"], local.inputs["timeout"]],
       ["web-0000001", "apps", 300],
     );
-    assert.deepEqual(Object.keys(local.inputs).sort(), ["chart", "checksum", "name", "namespace", "timeout"]);
+    assert.deepEqual(Object.keys(local.inputs).sort(), [
+      "chart",
+      "checksum",
+      "compat",
+      "name",
+      "namespace",
+      "timeout",
+    ]);
     const kept = await driver.check(RELEASE, "web", { chart }, local.inputs);
     assert.equal(kept.inputs["name"], "web-0000001");
     writeFileSync(join(chart, "values.yaml"), "a: 1\n");

@@ -178,11 +178,11 @@ for (const [name, type, state, news, detailed] of [
     {},
   ],
   [
-    "an address given to a port that had one anyway",
+    "an address that the program no longer names",
     PORT,
     { networkId: "n", fixedIps: [{ subnetId: "s", ipAddress: "10.0.0.5" }] },
     { networkId: "n", fixedIps: [{ subnetId: "s" }] },
-    {},
+    { "fixedIps[0].ipAddress": "delete" },
   ],
   [
     "another address",

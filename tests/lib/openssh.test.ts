@@ -7,7 +7,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import ssh2 from "ssh2";
 import { userData } from "../../lib/cloud-init.ts";
-import { deriveHostKey } from "../../lib/openssh.ts";
+import { deriveConnectionKey, deriveHostKey } from "../../lib/openssh.ts";
 import { parse } from "yaml";
 import { temporaryFolder } from "../support/shell.ts";
 
@@ -34,6 +34,10 @@ test("a known derivation does not change: it would lock every operator out", () 
   assert.equal(
     publicKey,
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjZsOapW2pkQRcfic6mLws1MwhadZckQDc+W79Xn9L4 capi-mgmt-test-seed",
+  );
+  assert.equal(
+    deriveConnectionKey("not a real key", "capi-mgmt-test-seed").publicKey,
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFJIOPkMf0PzIMwpcynTQXWgw/2OGPvPQQ4E5Qup3jTP capi-mgmt-test-seed",
   );
 });
 
@@ -62,13 +66,15 @@ test("ssh2 and ssh-keygen read both halves, and they belong together", (context)
 
 test("user data gives the machine this one host key and nothing that changes from run to run", () => {
   const hostKey = deriveHostKey(LOGIN_KEY, "seed");
-  const text = userData({ hostKey });
+  const authorizedKey = deriveConnectionKey(LOGIN_KEY, "seed").publicKey;
+  const text = userData({ hostKey, authorizedKey });
   assert.match(text, /^#cloud-config\n/);
-  assert.equal(text, userData({ hostKey: deriveHostKey(LOGIN_KEY, "seed") }));
+  assert.equal(text, userData({ hostKey: deriveHostKey(LOGIN_KEY, "seed"), authorizedKey }));
   const document = parse(text) as Record<string, unknown>;
   assert.deepEqual(document["ssh_keys"], {
     ed25519_private: hostKey.privateKey,
     ed25519_public: hostKey.publicKey,
   });
   assert.equal(document["ssh_deletekeys"], true);
+  assert.deepEqual(document["ssh_authorized_keys"], [authorizedKey]);
 });

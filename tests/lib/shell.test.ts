@@ -40,17 +40,20 @@ test("a variable can only have a variable's name", () => {
 });
 
 test("a script arrives whole although its commands read standard input, and ends with its action's code", () => {
-  const text = script(["home-file"], { SEED_USER: "nobody", FILE_NAME: "x", CONTENT: "y" }).replace(
-    '"on_$1"',
-    'cat; echo "after $1"; false',
-  );
+  const text = script(["cluster", "cluster-kubeconfig", "seed-access"], {
+    SEED_USER: "nobody",
+    FILE_NAME: "x",
+  }).replace('"on_$1"', 'cat; echo "after $1"; false');
   const result = spawnSync("bash", ["-s", "--", "create"], { input: text, encoding: "utf8" });
   assert.equal(result.stdout, "after create\n");
   assert.equal(result.status, 1);
 });
 
 test("update does what create does, delete nothing, where a script says no more", () => {
-  const text = script(["tools"], {}).replace("install_kubectl() {", "install_kubectl() { echo ran; exit 0;");
+  const text = script(["download", "tools"], {}).replace(
+    "install_kubectl() {",
+    "install_kubectl() { echo ran; exit 0;",
+  );
   const run = (action: string) => spawnSync("bash", ["-s", "--", action], { input: text, encoding: "utf8" });
   assert.equal(run("update").stdout, "ran\n");
   assert.deepEqual([run("delete").stdout, run("delete").status], ["", 0]);
@@ -76,13 +79,13 @@ test("fetch_verified keeps nothing that differs from its checksum and downloads 
     curl: 'while [[ $1 != --output ]]; do shift; done; printf "$(cat "$HOME/served")" > "$2"',
   };
   const good = runShell(folder, {
-    files: [],
+    files: ["download"],
     programs,
     run: `printf hello > "$HOME/served"; fetch_verified https://x/y ${sum} "$FOLDER/out/y"; fetch_verified https://x/y ${sum} "$FOLDER/out/y"; cat "$FOLDER/out/y"`,
   });
   assert.deepEqual([good.code, good.stdout, good.calls.length], [0, "hello", 1]);
   const bad = runShell(folder, {
-    files: [],
+    files: ["download"],
     programs,
     run: `printf other > "$HOME/served"; fetch_verified https://x/z ${sum} "$FOLDER/out/z"`,
   });
@@ -96,7 +99,7 @@ test("expected_sum reads both forms of checksum files, and prefers a pinned one"
   const a = "a".repeat(64);
   const b = "b".repeat(64);
   const run = runShell(folder, {
-    files: [],
+    files: ["download"],
     programs: { curl: 'while [[ $1 != --output ]]; do shift; done; cp "$HOME/sums" "$2"' },
     run: `
       printf '${a}  k3s-airgap.tar\\n${b}  k3s\\n' > "$HOME/sums"; expected_sum '' https://x k3s

@@ -37,7 +37,7 @@ export function checkRelease(instance: Instance, request: CheckRequest): CheckRe
   const failures: CheckResult["failures"] = [];
   const inputs: Properties = {};
   for (const [key, value] of Object.entries(request.news)) {
-    if (value === null || COMPUTED.includes(key) || key === "compat" || key === "manifest") continue;
+    if (value === null || COMPUTED.includes(key) || key === "manifest") continue;
     const refused = REFUSED[key];
     if (refused !== undefined && value !== false) failures.push({ property: key, reason: refused });
     else if (refused === undefined && !INPUTS.has(key))

@@ -39,7 +39,7 @@ export const port: Kind = {
     deviceId: text({ computed: true, replace: true }),
     fixedIps: list({
       conflicts: ["noFixedIp"],
-      fields: { subnetId: text(), ipAddress: text({ computed: true }) },
+      fields: { subnetId: text(), ipAddress: text() },
     }),
     noFixedIp: flag({ conflicts: ["fixedIps"] }),
     allowedAddressPairs: set({
@@ -200,7 +200,10 @@ function addressesOf(wanted: Properties): Json[] | undefined {
   );
 }
 
-/** Neutron's addresses in the order the program named them, so that only real differences show. */
+/**
+ * Neutron's addresses in the order the program named them, with the address itself only where the program chose it:
+ * so only real differences show, to the provider's own diff as well, which knows no computed address here.
+ */
 function inOrder(found: Properties[], wanted: Properties[]): Properties[] {
   const rest = found.map((address) => ({
     subnetId: textOf(address["subnet_id"]),
@@ -212,7 +215,9 @@ function inOrder(found: Properties[], wanted: Properties[]): Properties[] {
         (!want["ipAddress"] || want["ipAddress"] === address.ipAddress) &&
         (!want["subnetId"] || want["subnetId"] === address.subnetId),
     );
-    return index < 0 ? [] : rest.splice(index, 1);
+    if (index < 0) return [];
+    const [address] = rest.splice(index, 1);
+    return [want["ipAddress"] ? { ...address } : { subnetId: address?.subnetId ?? "" }];
   });
   return [...ordered, ...rest];
 }
