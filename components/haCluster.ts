@@ -140,7 +140,8 @@ export class HaCluster extends pulumi.ComponentResource {
         ? this.kubeconfig.apply((text) => new URL(kubeconfigServer(text)).hostname)
         : pulumi.output(floatingIp),
     );
-    this.registerOutputs({ kubeconfig: this.kubeconfig, apiServerAddress: this.apiServerAddress });
+    // Without the kubeconfig: a secret stands in the state once, where it is made (docs/decisions).
+    this.registerOutputs({ apiServerAddress: this.apiServerAddress });
   }
 
   /** An address of ours: given to the chart it stays the API's for good, and CAPO leaves it when the cluster goes. */

@@ -92,6 +92,7 @@ export class K3s extends pulumi.ComponentResource {
       { parent: this, dependsOn: [install, tools] },
     );
     this.kubeconfig = pulumi.secret(kubeconfig.stdout);
-    this.registerOutputs({ kubeconfig: this.kubeconfig });
+    // Without the kubeconfig: a secret stands in the state once, where it is made (docs/decisions).
+    this.registerOutputs({});
   }
 }

@@ -50,7 +50,9 @@ export class MagnumAccess extends pulumi.ComponentResource {
       );
       this.stackOutputs = { magnumKubeconfig: kubeconfig };
     }
-    this.registerOutputs({ ...this.stackOutputs });
+    // Without the kubeconfig: a secret stands in the state once, where it is made (docs/decisions).
+    const { magnumKubeconfigExpiry } = this.stackOutputs;
+    this.registerOutputs(magnumKubeconfigExpiry === undefined ? {} : { magnumKubeconfigExpiry });
   }
 
   /**

@@ -83,7 +83,7 @@ export class Seed extends pulumi.ComponentResource {
         externalNetworkId: seed.network.externalNetworkId,
         networkId: args.networkId,
         ...(args.subnetId === undefined ? {} : { subnetId: args.subnetId }),
-        securityGroupId: group.securityGroupId,
+        securityGroup: group,
         protect: args.protect.network,
       },
       { parent: this },
@@ -130,12 +130,11 @@ export class Seed extends pulumi.ComponentResource {
     );
     // With the first boot over: whoever names the server finds it usable.
     this.serverId = pulumi.all([server.id, ready.id]).apply(([id]) => id);
+    // Without connection and private key: a secret stands in the state once, where it is made (docs/decisions).
     this.registerOutputs({
-      connection: this.connection,
       address: this.address,
       fixedAddress: this.fixedAddress,
       egressAddress: this.egressAddress,
-      privateKey: this.privateKey,
       hostKey: this.hostKey,
       keyPair: this.keyPair,
       serverId: this.serverId,

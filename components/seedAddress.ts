@@ -6,6 +6,7 @@ import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { SeedConfig } from "../config/schema.ts";
 import { networkName } from "./lookup.ts";
+import type { SeedSecurityGroup } from "./seedSecurityGroup.ts";
 
 export interface SeedAddressArgs {
   /** Prefix of the ports' names in OpenStack. */
@@ -17,7 +18,8 @@ export interface SeedAddressArgs {
   readonly networkId: pulumi.Input<string>;
   /** Subnet of the first port's address. Default: any. */
   readonly subnetId?: pulumi.Input<string>;
-  readonly securityGroupId: pulumi.Input<string>;
+  /** Group of the first port; its rules come before the port, so that whoever connects through it is let in. */
+  readonly securityGroup: SeedSecurityGroup;
   /** Refuse to delete the floating IP. */
   readonly protect: boolean;
 }
@@ -64,10 +66,11 @@ export class SeedAddress extends pulumi.ComponentResource {
         name: objectName,
         networkId,
         adminStateUp: true,
-        securityGroupIds: [args.securityGroupId],
+        securityGroupIds: [args.securityGroup.securityGroupId],
         ...(subnetId === undefined ? {} : { fixedIps: [{ subnetId }] }),
       },
-      { parent: this },
+      // Not by data: with the rules' ids in it, a preview of one more rule would show the port as changed.
+      { parent: this, dependsOn: [args.securityGroup] },
     );
   }
 

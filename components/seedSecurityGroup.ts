@@ -27,30 +27,26 @@ export class SeedSecurityGroup extends pulumi.ComponentResource {
       { name: args.objectName, description: "Who may reach the seed" },
       { parent: this },
     );
-    const rules: openstack.networking.SecGroupRule[] = [];
     for (const use of ["ssh", "api"] as const) {
       for (const cidr of new Set(args.allowedCidrs[use])) {
-        rules.push(
-          new openstack.networking.SecGroupRule(
-            // By what it says and not by its place in a list: another entry must not replace this one.
-            `${name}-${use}-${cidr.replace("/", "-")}`,
-            {
-              securityGroupId: group.id,
-              direction: "ingress",
-              ethertype: "IPv4",
-              protocol: "tcp",
-              portRangeMin: args.ports[use],
-              portRangeMax: args.ports[use],
-              remoteIpPrefix: cidr,
-              description: use,
-            },
-            { parent: this },
-          ),
+        new openstack.networking.SecGroupRule(
+          // By what it says and not by its place in a list: another entry must not replace this one.
+          `${name}-${use}-${cidr.replace("/", "-")}`,
+          {
+            securityGroupId: group.id,
+            direction: "ingress",
+            ethertype: "IPv4",
+            protocol: "tcp",
+            portRangeMin: args.ports[use],
+            portRangeMax: args.ports[use],
+            remoteIpPrefix: cidr,
+            description: use,
+          },
+          { parent: this },
         );
       }
     }
-    // With the rules in place: who connects through a port of this group must be let in.
-    this.securityGroupId = pulumi.all([group.id, ...rules.map(({ id }) => id)]).apply(([id]) => id as string);
+    this.securityGroupId = group.id;
     this.projectId = group.tenantId;
     this.registerOutputs({ securityGroupId: this.securityGroupId, projectId: this.projectId });
   }

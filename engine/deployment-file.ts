@@ -186,12 +186,13 @@ export class DeploymentCodec {
     return { ...json, ...(state.extra as JsonMap) };
   }
 
-  #read(json: Json, place: string): Property {
+  /** @param sealed whether the place is inside a secret: what it holds was encrypted as a whole. */
+  #read(json: Json, place: string, sealed = false): Property {
     if (typeof json !== "object" || json === null) return json === UNKNOWN_STRING ? UNKNOWN : json;
-    if (Array.isArray(json)) return json.map((item, index) => this.#read(item, `${place}.${index}`));
+    if (Array.isArray(json)) return json.map((item, index) => this.#read(item, `${place}.${index}`, sealed));
     const nested = (map: JsonMap): PropertyMap =>
       Object.fromEntries(
-        Object.entries(map).map(([key, value]) => [key, this.#read(value, `${place}.${key}`)]),
+        Object.entries(map).map(([key, value]) => [key, this.#read(value, `${place}.${key}`, sealed)]),
       );
     switch (json[SIGNATURE]) {
       case undefined:
@@ -199,10 +200,16 @@ export class DeploymentCodec {
       case SECRET: {
         const ciphertext = json["ciphertext"] as string | undefined;
         const plaintext =
-          ciphertext === undefined ? (json["plaintext"] as string) : this.#crypter.decrypt(ciphertext);
+          ciphertext === undefined
+            ? (json["plaintext"] as string)
+            : sealed
+              ? ciphertext
+              : this.#crypter.decrypt(ciphertext);
         const content = JSON.parse(plaintext) as Json;
-        if (ciphertext !== undefined) this.#sealed.set(`${place}\n${canonical(content)}`, ciphertext);
-        return new Secret(this.#read(content, place));
+        if (ciphertext !== undefined && !sealed) {
+          this.#sealed.set(`${place}\n${canonical(content)}`, ciphertext);
+        }
+        return new Secret(this.#read(content, place, true));
       }
       case ASSET:
         return new Asset(json);
@@ -218,7 +225,7 @@ export class DeploymentCodec {
         const id = json["id"];
         return new ResourceReference(
           json["urn"] as string,
-          id === undefined ? undefined : this.#read(id, place),
+          id === undefined ? undefined : this.#read(id, place, sealed),
           (json["packageVersion"] ?? "") as string,
         );
       }
@@ -227,10 +234,12 @@ export class DeploymentCodec {
     }
   }
 
-  #write(property: Property, place: string): Json {
+  /** @param sealed whether the place is inside a secret, which is encrypted as a whole: the mark alone is kept there. */
+  #write(property: Property, place: string, sealed = false): Json {
     if (property === UNKNOWN) return UNKNOWN_STRING;
     if (property instanceof Secret) {
-      const content = this.#write(property.value, place);
+      const content = this.#write(property.value, place, true);
+      if (sealed) return { [SIGNATURE]: SECRET, ciphertext: JSON.stringify(content) };
       const known = `${place}\n${canonical(content)}`;
       let ciphertext = this.#sealed.get(known);
       if (ciphertext === undefined) {
@@ -244,7 +253,7 @@ export class DeploymentCodec {
       const json: JsonMap = { [SIGNATURE]: property instanceof Asset ? ASSET : ARCHIVE, hash };
       if (property instanceof Asset && property.text !== undefined) json["text"] = property.text;
       if (property instanceof Archive && property.assets !== undefined)
-        json["assets"] = this.#write(property.assets, place);
+        json["assets"] = this.#write(property.assets, place, sealed);
       if (path !== undefined) json["path"] = path;
       if (uri !== undefined) json["uri"] = uri;
       return json;
@@ -255,13 +264,14 @@ export class DeploymentCodec {
         urn: property.urn,
         packageVersion: property.packageVersion,
       };
-      if (property.id !== undefined) json["id"] = this.#write(property.id, place);
+      if (property.id !== undefined) json["id"] = this.#write(property.id, place, sealed);
       return json;
     }
-    if (Array.isArray(property)) return property.map((item, index) => this.#write(item, `${place}.${index}`));
+    if (Array.isArray(property))
+      return property.map((item, index) => this.#write(item, `${place}.${index}`, sealed));
     if (isPropertyMap(property)) {
       return Object.fromEntries(
-        Object.entries(property).map(([key, value]) => [key, this.#write(value, `${place}.${key}`)]),
+        Object.entries(property).map(([key, value]) => [key, this.#write(value, `${place}.${key}`, sealed)]),
       );
     }
     return property;

@@ -74,12 +74,23 @@ export function hasSecret(property: Property | undefined): boolean {
  */
 export function remark(plain: Property, marked: Property | undefined): Property {
   if (plain instanceof Secret || !hasSecret(marked)) return plain;
+  // A secret may hold secrets of its own, which providers that compare with them see (pulumi-go-provider).
+  if (marked instanceof Secret) return new Secret(remark(plain, marked.value));
   if (isPropertyMap(plain) && isPropertyMap(marked)) return remarkMap(plain, marked);
   return new Secret(plain);
 }
 
 export function remarkMap(plain: PropertyMap, marked: PropertyMap): PropertyMap {
   return Object.fromEntries(Object.entries(plain).map(([key, value]) => [key, remark(value, marked[key])]));
+}
+
+/** `property` with what is at `path`, if anything, marked secret; the marks around it stay. */
+export function markPath(property: Property, path: readonly string[]): Property {
+  const [key, ...rest] = path;
+  if (property instanceof Secret) return new Secret(markPath(property.value, path));
+  if (key === undefined) return new Secret(property);
+  const inner = isPropertyMap(property) ? property[key] : undefined;
+  return inner === undefined ? property : { ...(property as PropertyMap), [key]: markPath(inner, rest) };
 }
 
 /**
@@ -132,9 +143,12 @@ export function secretStrings(property: Property, inside = false): string[] {
   if (property instanceof Asset) return inside && property.text !== undefined ? [property.text] : [];
   if (!isPropertyMap(property)) return [];
   const open = inside && isConnection(property) ? CONNECTION_ADDRESS : undefined;
-  return Object.entries(property)
-    .filter(([key]) => open?.has(key) !== true)
-    .flatMap(([, item]) => secretStrings(item, inside));
+  return (
+    Object.entries(property)
+      // The Kubernetes provider's copy of the inputs is secret as a whole; what is secret in it is marked in the inputs.
+      .filter(([key]) => open?.has(key) !== true && key !== "__inputs")
+      .flatMap(([, item]) => secretStrings(item, inside))
+  );
 }
 
 /** Where a remote command's connection leads: @pulumi/command marks the whole connection secret, this part is public. */

@@ -26,6 +26,8 @@ export interface CheckRequest {
 export interface CheckResult {
   /** The inputs with defaults filled in. */
   inputs: Properties;
+  /** Inputs that are secret whatever the program says, as paths: `connection.privateKey`. */
+  secretInputs?: string[];
   failures: { property?: string; reason: string }[];
 }
 

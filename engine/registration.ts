@@ -7,7 +7,7 @@ import { NotReady, create, keep, read, update } from "./execute.ts";
 import type { Goal } from "./goal.ts";
 import { findOld } from "./identity.ts";
 import { resetPaths } from "./paths.ts";
-import { remarkMap, revealMap, type PropertyMap } from "./property.ts";
+import { markPath, remarkMap, revealMap, type Property, type PropertyMap } from "./property.ts";
 import { deleteAhead } from "./replacement.ts";
 import type { Run } from "./run.ts";
 import { newState, type ResourceState } from "./state.ts";
@@ -277,7 +277,9 @@ class Work {
           .join("\n"),
       );
     }
-    return remarkMap(result.inputs, news);
+    let inputs: Property = remarkMap(result.inputs, news);
+    for (const path of result.secretInputs ?? []) inputs = markPath(inputs, path.split("."));
+    return inputs as PropertyMap;
   }
 
   #needsImport(): boolean {

@@ -13,7 +13,7 @@ export interface ClusterArgs {
 
 /** Waits for every condition of the cluster. */
 export function clusterReadyScript(args: ClusterArgs & { readonly timeout: string }): string {
-  return script(["cluster", "cluster-failure", "cluster-ready"], {
+  return script(["cluster-ready"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     READY_SECONDS: durationSeconds(args.timeout),
@@ -22,7 +22,7 @@ export function clusterReadyScript(args: ClusterArgs & { readonly timeout: strin
 
 /** On delete, waits until the cluster is gone. */
 export function clusterTeardownScript(args: ClusterArgs & { readonly timeout: string }): string {
-  return script(["cluster", "cluster-failure", "cluster-teardown"], {
+  return script(["cluster-teardown"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     DELETE_SECONDS: durationSeconds(args.timeout),
@@ -31,7 +31,7 @@ export function clusterTeardownScript(args: ClusterArgs & { readonly timeout: st
 
 /** Prints the cluster's kubeconfig. */
 export function clusterKubeconfigScript(args: ClusterArgs): string {
-  return script(["cluster", "cluster-kubeconfig"], {
+  return script(["cluster-kubeconfig"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
   });
@@ -41,7 +41,7 @@ export function clusterKubeconfigScript(args: ClusterArgs): string {
 export function seedAccessScript(
   args: ClusterArgs & { readonly user: string; readonly fileName: string },
 ): string {
-  return script(["cluster", "cluster-kubeconfig", "seed-access"], {
+  return script(["cluster-kubeconfig", "seed-access"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     SEED_USER: args.user,

@@ -115,7 +115,7 @@ fi
 export function k3sScript(args: K3sScriptArgs): string {
   const k3s = releases.k3s(args.version);
   const sysctls = Object.entries(args.sysctls).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return script(["download", "data-volume", "k3s"], {
+  return script(["data-volume", "k3s"], {
     VOLUME_ID: args.volumeId,
     VOLUME_GB: args.volumeGb,
     VOLUME_SECONDS,
@@ -146,7 +146,7 @@ export interface ToolsScriptArgs {
 
 /** The script that installs kubectl and helm. */
 export function toolsScript(args: ToolsScriptArgs): string {
-  return script(["download", "tools"], {
+  return script(["tools"], {
     KUBECTL_VERSION: args.kubectl.version,
     KUBECTL_SHA256: args.kubectl.sha256,
     KUBECTL_BASE: mirrored(releases.kubectl(args.kubectl.version), args.mirrorUrl),

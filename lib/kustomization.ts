@@ -165,7 +165,7 @@ export interface ClusterApiScriptArgs extends ClusterApiStagesArgs {
 /** The script that applies and awaits the stages, and that refuses to delete a cluster which manages clusters. */
 export function clusterApiScript(config: ClusterApiScriptArgs): string {
   const stages = clusterApiStages(config);
-  return script(["cluster", "cluster-failure", "download", "stored-versions", "cluster-api"], {
+  return script(["cluster-api"], {
     KUBECONFIG_FILE: config.kubeconfigFile,
     INSTANCE: config.instance,
     STAGE_NAMES: stages.map(({ name }) => name),

@@ -2,7 +2,7 @@
  * The scripts that prepare the seed itself. Upstream analogue: azimuth-ops role infra after the machine is up.
  */
 import { durationSeconds } from "../config/units.ts";
-import { script } from "./shell.ts";
+import { firstScript, script } from "./shell.ts";
 
 /** Waits for the end of the first boot and writes the further login keys. */
 export function seedReadyScript(args: {
@@ -10,7 +10,7 @@ export function seedReadyScript(args: {
   readonly authorizedKeys: readonly string[];
   readonly timeout: string;
 }): string {
-  return script(["seed-ready"], {
+  return firstScript(["seed-ready"], {
     SEED_USER: args.user,
     AUTHORIZED_KEYS: args.authorizedKeys,
     READY_SECONDS: durationSeconds(args.timeout),

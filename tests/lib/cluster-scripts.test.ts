@@ -49,7 +49,7 @@ function unmet(context: TestContext, text: string): string[] {
   const folder = temporaryFolder(context);
   writeFileSync(join(folder, "snapshot"), text);
   const run = runShell(folder, {
-    files: ["cluster", "cluster-failure", "cluster-ready"],
+    files: ["cluster-ready"],
     variables: READY,
     run: 'unmet < "$FOLDER/snapshot"',
   });
@@ -121,7 +121,7 @@ test("the wait ends when everything has been seen twice, and says what it waits 
   writeFileSync(join(folder, "1"), snapshot({ machines: "ScalingUp" }));
   writeFileSync(join(folder, "2"), snapshot({}));
   const run = runShell(folder, {
-    files: ["cluster", "cluster-failure", "cluster-ready"],
+    files: ["cluster-ready"],
     variables: READY,
     programs: kubectl({
       "--selector capi.stackhpc.com/cluster=capi-mgmt-x":
@@ -144,7 +144,7 @@ test("a wait that runs out shows what is unmet, the machines' own words and the 
     snapshot({ cluster: conditions({ WorkersAvailable: "False", Available: "False" }) }),
   );
   const run = runShell(folder, {
-    files: ["cluster", "cluster-failure", "cluster-ready"],
+    files: ["cluster-ready"],
     variables: { ...READY, READY_SECONDS: 0 },
     programs: kubectl({
       "--selector capi.stackhpc.com/cluster=capi-mgmt-x": 'cat "$HOME/1"',
@@ -169,7 +169,7 @@ const TEARDOWN = { CLUSTER: "capi-mgmt-x", NAMESPACE: "default", DELETE_SECONDS:
 
 function teardown(context: TestContext, cases: Readonly<Record<string, string>>, seconds = 30): ShellRun {
   return runShell(temporaryFolder(context), {
-    files: ["cluster", "cluster-failure", "cluster-teardown"],
+    files: ["cluster-teardown"],
     variables: { ...TEARDOWN, DELETE_SECONDS: seconds },
     programs: kubectl(cases),
     run: "on_delete",
@@ -227,7 +227,7 @@ const STAGES = {
   STAGE_DEPLOYMENTS: ["orc-system/orc-controller-manager"],
   READY_SECONDS: 5,
 };
-const CLUSTER_API = ["cluster", "cluster-failure", "download", "stored-versions", "cluster-api"];
+const CLUSTER_API = ["cluster-api"];
 
 test("a cluster that still manages clusters is not taken down", (context) => {
   const run = (answer: string) =>

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { imageDownloadScript } from "../../lib/image-download.ts";
-import { assignment, quote, script } from "../../lib/shell.ts";
+import { assignment, firstScript, quote, script } from "../../lib/shell.ts";
 import { runShell, temporaryFolder } from "../support/shell.ts";
 
 const FOLDER = join(import.meta.dirname, "../../lib/scripts");
@@ -39,24 +39,47 @@ test("a variable can only have a variable's name", () => {
   assert.equal(assignment("FLAG", true), "FLAG='true'");
 });
 
-test("a script arrives whole although its commands read standard input, and ends with its action's code", () => {
-  const text = script(["cluster", "cluster-kubeconfig", "seed-access"], {
-    SEED_USER: "nobody",
-    FILE_NAME: "x",
-  }).replace('"on_$1"', 'cat; echo "after $1"; false');
-  const result = spawnSync("bash", ["-s", "--", "create"], { input: text, encoding: "utf8" });
+/** Runs scripts as the seed would, with the library in `folder`. */
+function onSeed(folder: string) {
+  return (text: string, action: string) => {
+    const input = text.replaceAll("/usr/local/lib/capi-mgmt", join(folder, "lib"));
+    const { stdout, stderr, status } = spawnSync("bash", ["-s", "--", action], { input, encoding: "utf8" });
+    return { stdout, stderr, status };
+  };
+}
+
+test("the first script leaves the library on the seed, and without it another says what to do", (context) => {
+  const folder = temporaryFolder(context);
+  const run = onSeed(folder);
+  const other = script(["seed-ready"], {}).replace('"on_$1"', "say found");
+  const lost = run(other, "create");
+  assert.equal(lost.status, 70);
+  assert.match(lost.stderr, /error: replace seed-ready: its library is gone from the seed\n$/);
+  const first = firstScript(["seed-ready"], { SEED_USER: "it's" }).replace(
+    '"on_$1"',
+    'say "first $SEED_USER"',
+  );
+  assert.deepEqual(run(first, "create"), { stdout: "", stderr: "first it's\n", status: 0 });
+  assert.deepEqual(run(other, "create"), { stdout: "", stderr: "found\n", status: 0 });
+  assert.equal(readdirSync(join(folder, "lib")).length, 1);
+});
+
+test("a script arrives whole although its commands read standard input, and ends with its action's code", (context) => {
+  const run = onSeed(temporaryFolder(context));
+  const text = firstScript(["seed-ready"], {}).replace('"on_$1"', 'cat; echo "after $1"; false');
+  const result = run(text, "create");
   assert.equal(result.stdout, "after create\n");
   assert.equal(result.status, 1);
 });
 
-test("update does what create does, delete nothing, where a script says no more", () => {
-  const text = script(["download", "tools"], {}).replace(
+test("update does what create does, delete nothing, where a script says no more", (context) => {
+  const run = onSeed(temporaryFolder(context));
+  const text = firstScript(["tools"], {}).replace(
     "install_kubectl() {",
     "install_kubectl() { echo ran; exit 0;",
   );
-  const run = (action: string) => spawnSync("bash", ["-s", "--", action], { input: text, encoding: "utf8" });
-  assert.equal(run("update").stdout, "ran\n");
-  assert.deepEqual([run("delete").stdout, run("delete").status], ["", 0]);
+  assert.equal(run(text, "update").stdout, "ran\n");
+  assert.deepEqual([run(text, "delete").stdout, run(text, "delete").status], ["", 0]);
 });
 
 test("write_file replaces a file only if it differs, and says whether it did", (context) => {
@@ -79,13 +102,13 @@ test("fetch_verified keeps nothing that differs from its checksum and downloads 
     curl: 'while [[ $1 != --output ]]; do shift; done; printf "$(cat "$HOME/served")" > "$2"',
   };
   const good = runShell(folder, {
-    files: ["download"],
+    files: [],
     programs,
     run: `printf hello > "$HOME/served"; fetch_verified https://x/y ${sum} "$FOLDER/out/y"; fetch_verified https://x/y ${sum} "$FOLDER/out/y"; cat "$FOLDER/out/y"`,
   });
   assert.deepEqual([good.code, good.stdout, good.calls.length], [0, "hello", 1]);
   const bad = runShell(folder, {
-    files: ["download"],
+    files: [],
     programs,
     run: `printf other > "$HOME/served"; fetch_verified https://x/z ${sum} "$FOLDER/out/z"`,
   });
@@ -99,7 +122,7 @@ test("expected_sum reads both forms of checksum files, and prefers a pinned one"
   const a = "a".repeat(64);
   const b = "b".repeat(64);
   const run = runShell(folder, {
-    files: ["download"],
+    files: [],
     programs: { curl: 'while [[ $1 != --output ]]; do shift; done; cp "$HOME/sums" "$2"' },
     run: `
       printf '${a}  k3s-airgap.tar\\n${b}  k3s\\n' > "$HOME/sums"; expected_sum '' https://x k3s

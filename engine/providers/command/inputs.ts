@@ -30,6 +30,7 @@ const HOST: Fields = {
   perDialTimeout: { type: "integer", default: 15 },
   hostKey: { type: "string" },
 };
+const SECRETS = ["password", "privateKey", "privateKeyPassword"];
 const CONNECTION: Field = { type: { ...HOST, proxy: { type: HOST } }, required: true };
 const LIFECYCLE: Fields = {
   create: { type: "string" },
@@ -78,7 +79,18 @@ export function checkInputs(token: string, news: Properties): CheckResult {
   if (source instanceof Asset && source.uri !== undefined) {
     failures.push({ property: "source", reason: "source must be a file, a folder or a text, not a URI" });
   }
-  return { inputs, failures };
+  return { inputs, failures, secretInputs: secretInputs(inputs) };
+}
+
+/** The keys and passwords of a connection, secret on their own as well as with it (`provider:"secret"` in connection.go). */
+function secretInputs(inputs: Properties): string[] {
+  return ["connection", "connection.proxy"].flatMap((place) => {
+    const host = place
+      .split(".")
+      .reduce<Value | undefined>((at, key) => (isMap(at) ? at[key] : undefined), inputs);
+    if (!isMap(host)) return [];
+    return SECRETS.filter((name) => host[name] !== undefined).map((name) => `${place}.${name}`);
+  });
 }
 
 function checkFields(

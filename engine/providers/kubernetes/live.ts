@@ -51,11 +51,29 @@ export function shapeOf(inputs: Properties): Properties {
   return shape;
 }
 
+/** What tells one item of a list from another: upstream's three-way merge looks an item up by these. */
+const IDENTIFYING = new Set(
+  "name namespace kind apiGroup apiVersion key type port containerPort protocol mountPath ip topologyKey".split(
+    " ",
+  ),
+);
+
 function emptied(value: Value): Value {
   if (typeof value === "string") return "";
   if (typeof value === "number") return 0;
   if (typeof value === "boolean") return false;
-  if (Array.isArray(value)) return value.map(emptied);
+  if (Array.isArray(value)) {
+    return value.map((item) =>
+      isMap(item)
+        ? Object.fromEntries(
+            Object.entries(item).map(([key, part]) => [
+              key,
+              IDENTIFYING.has(key) && !isMap(part) ? part : emptied(part),
+            ]),
+          )
+        : emptied(item),
+    );
+  }
   return isMap(value)
     ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, emptied(item)]))
     : null;

@@ -2,7 +2,7 @@
  * A Release's inputs as helm's options. Upstream analogue: helmCreate and helmUpdate of helm_release.go, which set the
  * same fields on helm's Go API.
  */
-import type { Properties } from "../../values.ts";
+import { isMap, type Properties } from "../../values.ts";
 import { localChart } from "./chart.ts";
 import type { Helm } from "./helm.ts";
 import { textAt } from "./object.ts";
@@ -44,6 +44,39 @@ export const INPUTS = new Set([
   ],
   ...["resourceNames", "skipAwait", "timeout", "valueYamlFiles", "values", "version", "waitForJobs"],
 ]);
+
+/** Inputs of which upstream's Check keeps the zero value where the program has none (struct Release, helm_release.go). */
+const ZEROS: Properties = {
+  ...Object.fromEntries(
+    [
+      ...["allowNullValues", "atomic", "cleanupOnFail", "createNamespace", "dependencyUpdate", "devel"],
+      ...["disableCRDHooks", "disableOpenapiValidation", "disableWebhooks", "forceUpdate", "lint"],
+      ...["recreatePods", "renderSubchartNotes", "replace", "resetValues", "reuseValues", "skipAwait"],
+      ...["skipCrds", "verify", "waitForJobs"],
+    ].map((input) => [input, false]),
+  ),
+  ...{ description: "", keyring: "", postrender: "" },
+};
+
+/** The same of `repositoryOpts`. */
+const REPOSITORY_ZEROS: Properties = {
+  caFile: "",
+  certFile: "",
+  keyFile: "",
+  password: "",
+  repo: "",
+  username: "",
+};
+
+/**
+ * Completes a Release's inputs with zero values, as upstream does: the Pulumi CLI then finds what this engine deployed
+ * unchanged, and the other way round.
+ */
+export function withZeros(inputs: Properties): void {
+  for (const [input, zero] of Object.entries(ZEROS)) inputs[input] ??= zero;
+  const repository = inputs["repositoryOpts"];
+  if (isMap(repository)) inputs["repositoryOpts"] = { ...REPOSITORY_ZEROS, ...repository };
+}
 
 /** Inputs that upstream has and this provider refuses when set. */
 export const REFUSED: Record<string, string> = {

@@ -16,7 +16,7 @@ import type {
   UpdateRequest,
   UpdateResult,
 } from "../../provider.ts";
-import { UNKNOWN, equal, hasUnknown, type Properties, type Value } from "../../values.ts";
+import { UNKNOWN, equal, hasUnknown, isMap, type Properties, type Value } from "../../values.ts";
 import { checksumOf, localChart, valuesOf } from "./chart.ts";
 import { changesBetween, diffOf, withoutIgnored } from "./differences.ts";
 import { Helm, HelmError, type Metadata, type Target } from "./helm.ts";
@@ -26,7 +26,14 @@ import { resourceNamesOf } from "./manifest.ts";
 import { omit, parseId, textAt } from "./object.ts";
 import { sensitiveValues } from "./redact.ts";
 import { recoverPending } from "./release-recovery.ts";
-import { DEFAULT_TIMEOUT, INPUTS, REFUSED, chartArguments, upgradeArguments } from "./release-options.ts";
+import {
+  DEFAULT_TIMEOUT,
+  INPUTS,
+  REFUSED,
+  chartArguments,
+  upgradeArguments,
+  withZeros,
+} from "./release-options.ts";
 import { watchPods } from "./release-watch.ts";
 
 /** What helm decides and only a real run tells. */
@@ -37,7 +44,7 @@ export function checkRelease(instance: Instance, request: CheckRequest): CheckRe
   const failures: CheckResult["failures"] = [];
   const inputs: Properties = {};
   for (const [key, value] of Object.entries(request.news)) {
-    if (value === null || COMPUTED.includes(key) || key === "manifest") continue;
+    if (value === null || COMPUTED.includes(key) || key === "compat" || key === "manifest") continue;
     const refused = REFUSED[key];
     if (refused !== undefined && value !== false) failures.push({ property: key, reason: refused });
     else if (refused === undefined && !INPUTS.has(key))
@@ -53,6 +60,7 @@ export function checkRelease(instance: Instance, request: CheckRequest): CheckRe
     inputs["namespace"] = instance.configuration.namespace;
   }
   if (inputs["skipAwait"] !== true) inputs["timeout"] ??= DEFAULT_TIMEOUT;
+  withZeros(inputs);
   const name = inputs["name"];
   if (
     typeof name === "string" &&
@@ -190,8 +198,17 @@ async function outputsOf(helm: Helm, release: Metadata, inputs: Properties): Pro
     },
     resourceNames: resourceNamesOf(manifest),
     // Upstream takes it for secret, and fails on a state where it is not.
-    [STATE.inputs]: shapeOf(omit(inputs, "valueYamlFiles")),
+    [STATE.inputs]: withoutItems(shapeOf(omit(inputs, "valueYamlFiles"))),
   };
+}
+
+/** With every list empty: helm's values are merged by keys of maps only. */
+function withoutItems(shape: Properties): Properties {
+  const emptied = (value: Value): Value => {
+    if (Array.isArray(value)) return [];
+    return isMap(value) ? withoutItems(value) : value;
+  };
+  return Object.fromEntries(Object.entries(shape).map(([key, value]) => [key, emptied(value)]));
 }
 
 /** The release as helm has it; its version and values enter the inputs where they have drifted. */
