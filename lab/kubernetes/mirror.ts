@@ -113,7 +113,7 @@ const record = ".complete.json";
  * @throws Error with the last words of the tool that failed: Go (a module cannot be had), kustomize or helm
  */
 export async function buildMirror(outDir: string, tools: MirrorTools, progress: Note): Promise<void> {
-  const key = await contentKey(tools);
+  const key = await mirrorKey(tools);
   if (isCurrent(outDir, key)) {
     progress("current");
     return;
@@ -145,7 +145,7 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
 }
 
 /** Hash of all that the mirror's content depends on. */
-async function contentKey(tools: MirrorTools): Promise<string> {
+export async function mirrorKey(tools: MirrorTools): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify({ mirrored, modules, manifests, repositories }));
   for (const file of [import.meta.filename, tools.k3s, tools.helm]) hash.update(await sha256(file));
   for (const dir of [chartsDir, manifestsDir]) {

@@ -1,11 +1,12 @@
 /**
  * `prepare`: everything a bare machine lacks, built side by side, each part once.
  */
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { buildKubernetes } from "../kubernetes/build.ts";
-import { buildMirror } from "../kubernetes/mirror.ts";
+import { type MirrorTools, buildMirror, mirrorKey } from "../kubernetes/mirror.ts";
 import type { Progress } from "../progress.ts";
-import { cacheDir, paths } from "../site.ts";
+import { cacheDir, paths, stateDir } from "../site.ts";
 import type { Artifacts } from "./artifacts.ts";
 import { type Part, ensurePart } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
@@ -22,7 +23,7 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
   const binary = (name: keyof typeof goParts) => part(name, goParts[name]()).then((dir) => join(dir, name));
   const helm = binary("helm");
-  const kubernetes = prepareKubernetes(progress, helm);
+  const kubernetes = prepareKubernetes(progress, helm, verify);
   const [venv, seedBase, database, versitygw, helmPath, alertmanager, k3s] = await settle([
     python,
     part("seed base", seedBasePart()),
@@ -43,11 +44,33 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   };
 }
 
+/** The mirror in the cache, and a link to it in the lab's folder, where its server looks. */
+async function prepareMirror(
+  tools: MirrorTools,
+  note: (text: string) => void,
+  verify: boolean,
+): Promise<void> {
+  const part = {
+    name: "release-mirror",
+    key: await mirrorKey(tools),
+    tree: "files",
+    build: (dir: string) => buildMirror(join(dir, "files"), tools, note),
+  };
+  const dir = await ensurePart(part, note, verify);
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  rmSync(paths.mirror, { recursive: true, force: true });
+  symlinkSync(join(dir, "files"), paths.mirror);
+}
+
 /** The lab's k3s and the mirror's content. */
-async function prepareKubernetes(progress: Progress, helm: Promise<string>): Promise<string> {
+async function prepareKubernetes(
+  progress: Progress,
+  helm: Promise<string>,
+  verify: boolean,
+): Promise<string> {
   const { k3s } = await progress.step("k3s", (note) => buildKubernetes(cacheDir, note));
   const helmPath = await helm;
-  await progress.step("release mirror", (note) => buildMirror(paths.mirror, { k3s, helm: helmPath }, note));
+  await progress.step("release mirror", (note) => prepareMirror({ k3s, helm: helmPath }, note, verify));
   return k3s;
 }
 

@@ -58,12 +58,15 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   await leaveNoStrays(services);
 
   const running = new Map<string, Promise<void>>();
+  // One failure ends the waiting of the others: what they wait for will not come.
+  const failed = new AbortController();
   const task = (name: string, needs: string[], work: (note: (text: string) => void) => Promise<void>) => {
     const ready = Promise.all(
       needs.map((need) => running.get(need) ?? Promise.reject(new Error(`no step ${need}`))),
     );
     const done = ready.then(() => progress.step(name, work));
-    done.catch(() => undefined); // collected below; a failed need must not be an unhandled rejection meanwhile
+    // Collected below; a failed need must not be an unhandled rejection meanwhile.
+    done.catch(() => failed.abort());
     running.set(name, done);
   };
   task("database files", [], () => ensureDatabase(artifacts));
@@ -71,7 +74,7 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   while (pending.length > 0) {
     const next = pending.findIndex((service) => service.needs.every((need) => running.has(need)));
     const [service] = pending.splice(next, 1) as [Service];
-    task(service.name, service.needs, () => startService(service));
+    task(service.name, service.needs, () => startService(service, failed.signal));
     if (service.name === "mariadb")
       task("identity content", ["mariadb"], () => bootstrap(artifacts, secrets));
   }
@@ -82,7 +85,7 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   task("state bucket", ["s3"], () => ensureBucket(secrets));
   const results = await Promise.allSettled(running.values());
   const failures = results.flatMap((result) =>
-    result.status === "rejected" ? [result.reason as Error] : [],
+    result.status === "rejected" && !(result.reason instanceof GivenUp) ? [result.reason as Error] : [],
   );
   if (failures.length > 0)
     throw new Error([...new Set(failures.map((failure) => failure.message))].join("\n\n"));
@@ -165,8 +168,11 @@ async function bootstrap(artifacts: Artifacts, secrets: Secrets): Promise<void> 
   writePrivate(paths.clouds, clouds);
 }
 
-/** Starts one service if it does not run, and waits until it answers. */
-async function startService(service: Service): Promise<void> {
+/** Waiting for a service was given up because another has failed. */
+class GivenUp extends Error {}
+
+/** Starts one service if it does not run, and waits until it answers, or until `failed` says that another will not. */
+async function startService(service: Service, failed: AbortSignal): Promise<void> {
   if (isOutdated(service)) {
     await endProcesses((candidate) => candidate.service === service.name, service.patience * 1000);
     forgetProcess(service.name);
@@ -186,6 +192,7 @@ async function startService(service: Service): Promise<void> {
     if (runningPid(service.name) === undefined) {
       throw new Error(`${service.name} ended right after its start. Its log says:\n${logTail(service.name)}`);
     }
+    if (failed.aborted) throw new GivenUp(service.name);
     await sleep(250);
   }
   throw new Error(

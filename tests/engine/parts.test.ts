@@ -14,6 +14,8 @@ import {
   ResourceReference,
   Secret,
   markOutputs,
+  markPath,
+  remark,
   remarkMap,
   revealMap,
   type PropertyMap,
@@ -130,6 +132,14 @@ test("marks of secrets go back on what a provider answers", () => {
       id: "1",
     },
   );
+  // A secret inside a secret keeps its own mark: a provider's diff compares the marks too (pulumi-go-provider).
+  const connection = new Secret({ host: "h", privateKey: new Secret("k") });
+  assert.deepEqual(remark({ host: "h", privateKey: "k" }, connection), connection);
+  assert.deepEqual(
+    markPath({ connection: new Secret({ host: "h", privateKey: "k" }) }, ["connection", "privateKey"]),
+    { connection },
+  );
+  assert.deepEqual(markPath({ a: 1 }, ["connection", "privateKey"]), { a: 1 });
   assert.deepEqual(markOutputs({ a: "1", token: "t", made: "m" }, { a: "1" }, ["token", "made", "absent"]), {
     a: "1",
     token: new Secret("t"),
@@ -159,6 +169,12 @@ test("a file read and written again is the same, with every ciphertext and every
     [signature]: "1b47061264138c4ac30d75fd1eb44270",
     ciphertext: crypter.encrypt('{"a":"b"}'),
   };
+  // As the CLI writes a secret in a secret: it is encrypted once, as part of the outer one.
+  const inner = { [signature]: "1b47061264138c4ac30d75fd1eb44270", ciphertext: '"k"' };
+  const nested = {
+    [signature]: "1b47061264138c4ac30d75fd1eb44270",
+    ciphertext: crypter.encrypt(JSON.stringify({ host: "h", privateKey: inner })),
+  };
   const resource = {
     urn: "urn:pulumi:dev::p::pkg:m:T::n",
     custom: true,
@@ -166,6 +182,7 @@ test("a file read and written again is the same, with every ciphertext and every
     type: "pkg:m:T",
     inputs: {
       secret,
+      nested,
       list: [{ x: 1 }],
       asset: { [signature]: "c44067f5952c0a294b673a41bacd8c17", hash: "h", text: "t" },
     },
@@ -191,6 +208,10 @@ test("a file read and written again is the same, with every ciphertext and every
   const codec = new DeploymentCodec(crypter);
   const snapshot = codec.read({ version: 3, checkpoint: { stack: "s", latest: latest } });
   assert.deepEqual(snapshot.resources[0]?.inputs["secret"], new Secret({ a: "b" }));
+  assert.deepEqual(
+    snapshot.resources[0].inputs["nested"],
+    new Secret({ host: "h", privateKey: new Secret("k") }),
+  );
   const written = codec.write("p/dev", snapshot, new Date(0));
   assert.deepEqual(JSON.parse(JSON.stringify(written.checkpoint.latest?.resources)), [resource]);
   assert.deepEqual(

@@ -52,6 +52,10 @@ test("preview, up, a second up, drift of the program, destroy", async (context) 
   assert.ok(!text.includes("hush-hush"), "no secret in the clear in the state");
   const { resources, pending } = await stack.stored();
   assert.deepEqual(pending, []);
+  const provider = resources.find(({ type }) => type.startsWith("pulumi:providers:"));
+  assert.ok(provider !== undefined && provider.outputs !== undefined);
+  // The engine's own part is an input only: in the outputs it would be a change to a provider's DiffConfig.
+  assert.ok(!("__internal" in provider.outputs));
   const a = resources.find(({ urn }) => urn.endsWith("::a"));
   assert.equal(a?.urn, "urn:pulumi:dev::scenario::test:index:Group$test:index:Thing::a");
   assert.deepEqual(a?.inputs?.["list"], [1, "two", null]);
