@@ -5,7 +5,13 @@ import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { signalProcess } from "./processes.ts";
 import { sleep } from "./run.ts";
-import { type FaultFile, type FaultRule, describe, parseFault } from "./services/faultRules.ts";
+import {
+  type FaultFile,
+  type FaultRule,
+  describe,
+  parseFault,
+  withControllerFaults,
+} from "./services/faultRules.ts";
 import { leaderOf } from "./services/machines.ts";
 import { apiPorts, paths, stateDir } from "./site.ts";
 
@@ -139,16 +145,6 @@ function changeProfile(change: (profile: Profile) => Profile): void {
 }
 
 function controllerFaults(assignments: readonly string[]): string {
-  changeProfile((profile) => {
-    const faults = { ...profile.faults };
-    for (const assignment of assignments) {
-      const at = assignment.indexOf("=");
-      if (at < 1) throw new Error(`controllers: "${assignment}" is no NAME=VALUE`);
-      const [name, value] = [assignment.slice(0, at), assignment.slice(at + 1)];
-      if (value === "") delete faults[name];
-      else faults[name] = value;
-    }
-    return { ...profile, faults };
-  });
+  changeProfile((profile) => ({ ...profile, faults: withControllerFaults(profile.faults, assignments) }));
   return readFileSync(paths.profile, "utf8");
 }

@@ -1,9 +1,9 @@
 /**
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
- * Layers: `fast` (no root, loopback only, under two minutes), `lab` (deploys onto the small real site of lab/),
- * `lab-all` (that, and the site's parts, the providers, state and hand-over against it), `parity` (the embedded engine against the real Pulumi CLI). Further arguments narrow the run to the test files
- * whose path contains one of them: `npm test -- config`.
+ * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the small real site of lab/, its parts, and the whole
+ * life of a management cluster on it), `parity` (the embedded engine against the real Pulumi CLI). Further arguments
+ * narrow the run to the test files whose path contains one of them: `npm test -- config`.
  */
 import { globSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -19,9 +19,16 @@ const LAYERS: Record<string, { files: string[]; concurrency: number; timeout: nu
     concurrency: 2,
     timeout: 60_000,
   },
-  // One site, one network namespace: a lab test that runs beside another would see its changes.
-  lab: { files: ["tests/lab/{deploy,teardown}.test.ts"], concurrency: 1, timeout: 45 * 60_000 },
-  "lab-all": { files: ["tests/lab/*.test.ts"], concurrency: 1, timeout: 45 * 60_000 },
+  // One site, one network namespace: a lab test that runs beside another would see its changes. In the order of a
+  // cluster's life, so that the stack is deployed once for all who need it.
+  lab: {
+    files: [
+      ...["site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"],
+      ...["refusals", "deploy", "handover", "pipeline", "changes", "teardown"],
+    ].map((name) => `tests/lab/${name}.test.ts`),
+    concurrency: 1,
+    timeout: 45 * 60_000,
+  },
   parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000 },
 };
 
@@ -34,10 +41,9 @@ if (layer === undefined) {
 }
 
 const files = layer.files
-  .flatMap((pattern) => globSync(pattern, { cwd: root }))
+  .flatMap((pattern) => globSync(pattern, { cwd: root }).sort())
   .map((file) => join(root, file))
-  .filter((file) => only.length === 0 || only.some((part) => relative(root, file).includes(part)))
-  .sort();
+  .filter((file) => only.length === 0 || only.some((part) => relative(root, file).includes(part)));
 if (files.length === 0) {
   console.error(`no test file of layer ${name} matches ${only.join(" ") || layer.files.join(" ")}`);
   process.exit(2);

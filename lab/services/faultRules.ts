@@ -112,3 +112,43 @@ export function describe(rule: FaultRule, hits: number): string {
   const limit = rule.count === undefined ? "" : ` of ${rule.count}`;
   return `${rule.id}  ${rule.service} ${rule.method} ${rule.path || "(every path)"}: ${what}; ${hits}${limit} hit`;
 }
+
+/** Faults of the cluster controllers (docs/lab-cluster-api.md): name → legal values, or undefined for any text. */
+const CONTROLLER_FAULTS: Readonly<Record<string, readonly string[] | undefined>> = {
+  machine: ["never-ready"],
+  server: ["ERROR"],
+  condition: undefined,
+  message: undefined,
+  addon: undefined,
+};
+
+/**
+ * The controllers' faults after `NAME=VALUE…`; an empty value removes one.
+ *
+ * @throws Error that names the assignment and what is legal
+ */
+export function withControllerFaults(
+  faults: Readonly<Record<string, string>>,
+  assignments: readonly string[],
+): Record<string, string> {
+  const changed = { ...faults };
+  for (const assignment of assignments) {
+    const at = assignment.indexOf("=");
+    const [name, value] = [assignment.slice(0, at), assignment.slice(at + 1)];
+    if (at < 1 || !Object.hasOwn(CONTROLLER_FAULTS, name)) {
+      const names = Object.keys(CONTROLLER_FAULTS).join(", ");
+      throw new Error(
+        `controllers: "${assignment}" is no fault (legal: NAME=VALUE with NAME one of ${names})`,
+      );
+    }
+    const legal = CONTROLLER_FAULTS[name];
+    if (value !== "" && legal?.includes(value) === false) {
+      throw new Error(
+        `controllers: ${name}: "${value}" (legal: ${legal.join(", ")}, or nothing to remove it)`,
+      );
+    }
+    if (value === "") delete changed[name];
+    else changed[name] = value;
+  }
+  return changed;
+}

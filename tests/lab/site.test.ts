@@ -6,50 +6,21 @@
  * Does not prove: anything about kernels, virtual hardware or several hosts (lab/README.md).
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { type Ran, command, enterLab, lab, output, project } from "../support/lab.ts";
 
-const project = join(import.meta.dirname, "../..");
 const root = process.getuid?.() === 0;
 const prefix = `site-test-${process.pid}`;
 
-interface Ran {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-let environment: NodeJS.ProcessEnv = process.env;
-
-function command(program: string, args: string[], options: { input?: string; timeout?: number } = {}): Ran {
-  const done = spawnSync(program, args, {
-    cwd: project,
-    encoding: "utf8",
-    env: environment,
-    timeout: options.timeout ?? 120_000,
-    input: options.input,
-  });
-  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
-}
-
-function lab(...args: string[]): Ran {
-  return command(process.execPath, ["lab/cli.ts", ...args], { timeout: 30 * 60_000 });
-}
-
 function openstack<T>(...args: string[]): T {
-  const done = command("openstack", [...args, "-f", "json"]);
-  assert.equal(done.status, 0, `openstack ${args.join(" ")}: ${done.stderr}`);
-  return JSON.parse(done.stdout) as T;
+  return JSON.parse(output("openstack", [...args, "-f", "json"])) as T;
 }
 
 /** For commands that print nothing. */
-function quiet(...args: string[]): void {
-  const done = command("openstack", args);
-  assert.equal(done.status, 0, `openstack ${args.join(" ")}: ${done.stderr}`);
-}
+const quiet = (...args: string[]): void => void output("openstack", args);
 
 async function eventually(what: string, seconds: number, ask: () => boolean): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
@@ -65,12 +36,7 @@ describe("the lab's site", { skip: root ? false : "needs root" }, () => {
   let address = "";
 
   before(() => {
-    const started = lab("start");
-    assert.equal(started.status, 0, started.stderr);
-    const { stdout } = command("bash", ["-c", `eval "$(${process.execPath} lab/cli.ts env)" && env -0`]);
-    environment = Object.fromEntries(
-      stdout.split("\0").flatMap((entry) => (entry.includes("=") ? [splitOnce(entry)] : [])),
-    );
+    enterLab();
     assert.equal(command("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]).status, 0);
   });
 
@@ -353,8 +319,3 @@ describe("the lab's site", { skip: root ? false : "needs root" }, () => {
     assert.doesNotMatch(readFileSync("/proc/mounts", "utf8"), /\.lab\//);
   });
 });
-
-function splitOnce(entry: string): [string, string] {
-  const at = entry.indexOf("=");
-  return [entry.slice(0, at), entry.slice(at + 1)];
-}

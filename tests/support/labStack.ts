@@ -14,11 +14,13 @@ import { output, project } from "./lab.ts";
 /**
  * `up` of a stack with more configuration.
  *
- * @param config full key (`capi-mgmt:magnum`) to value, over the file's
+ * @param config full key (`capi-mgmt:magnum`) to value, merged into the file's
+ * @param more environment of the program, over the lab's
  */
 export async function deployWith(
   stack: string,
   config: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<{ exitCode: number; printed: string }> {
   const folder = mkdtempSync(join(tmpdir(), "lab-project-"));
   try {
@@ -28,7 +30,7 @@ export async function deployWith(
       if (name !== file && name !== ".git") symlinkSync(join(project, name), join(folder, name));
     }
     const settings = parse(readFileSync(join(project, file), "utf8")) as { config: Record<string, unknown> };
-    const changed = { ...settings, config: { ...settings.config, ...config } };
+    const changed = { ...settings, config: merged(settings.config, config) };
     writeFileSync(join(folder, file), stringify(changed));
 
     let printed = "";
@@ -39,8 +41,9 @@ export async function deployWith(
       },
     });
     const own = stackEnvironment(output("which", ["helm"]).trim());
-    const env = { ...process.env, ...own };
-    Object.assign(process.env, env);
+    // Providers run in this process and look for helm in its environment.
+    Object.assign(process.env, own);
+    const env = { ...process.env, ...more };
     const backendUrl = env["PULUMI_BACKEND_URL"] ?? "";
     const passphrase = readFileSync(paths.passphrase, "utf8").trim();
     const run = { command: "up" as const, stack, projectDir: folder, backendUrl, passphrase, env, out };
@@ -48,4 +51,19 @@ export async function deployWith(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Maps merged key by key; anything else of `over` takes the place of what was there. */
+function merged(
+  base: Readonly<Record<string, unknown>>,
+  over: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const isMap = (value: unknown): value is Record<string, unknown> =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const below = result[key];
+    result[key] = isMap(below) && isMap(value) ? merged(below, value) : value;
+  }
+  return result;
 }
