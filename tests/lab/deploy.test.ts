@@ -6,12 +6,15 @@
  * Does not prove what lab/README.md says the stand-ins do not prove.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { paths } from "../../lab/site.ts";
 import { command, enterLab, lab, openstack, output, project, type Ran } from "../support/lab.ts";
 
 const root = process.getuid?.() === 0;
@@ -203,6 +206,55 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     }
   });
 
+  test("an alert reaches Slack: the real Alertmanager with the configuration as it is deployed", async () => {
+    const values = JSON.parse(
+      output("helm", [
+        ...["get", "values", "kube-prometheus-stack", "--namespace", "monitoring-system", "--output", "json"],
+        ...["--kubeconfig", kubeconfigs["ha"] ?? ""],
+      ]),
+    ) as { alertmanager: { config: object } };
+    const secret = JSON.parse(
+      kubectl("ha", "-n", "monitoring-system", "get", "secret", "alertmanager-slack-webhook", "-o", "json"),
+    ) as { data: Record<string, string> };
+    const folder = join(scratch, "alertmanager");
+    mkdirSync(folder, { mode: 0o700 });
+    for (const [name, content] of Object.entries(secret.data)) {
+      writeFileSync(join(folder, name), Buffer.from(content, "base64"), { mode: 0o600 });
+    }
+    const mounted = "/etc/alertmanager/secrets/alertmanager-slack-webhook";
+    // Where the operator mounts the secret, and half a minute's patience with what else may come.
+    const text = JSON.stringify(values.alertmanager.config)
+      .replaceAll(mounted, folder)
+      .replaceAll('"group_wait":"30s"', '"group_wait":"1s"');
+    assert.ok(text.includes(folder), "the webhook is read from the secret");
+    writeFileSync(join(folder, "config.yaml"), text);
+    const summary = `deploy-test-${process.pid}`;
+    const slack = () => (existsSync(paths.slack) ? readFileSync(paths.slack, "utf8").trim().split("\n") : []);
+    await withAlertmanager(folder, async (url) => {
+      const alert = (alertname: string, severity: string) => ({
+        labels: { alertname, severity, namespace: "default" },
+        annotations: { summary, description: "from the lab" },
+      });
+      const alerts = [alert("CapiClusterNotAvailable", "critical"), alert("Watchdog", "none")];
+      const headers = { "content-type": "application/json" };
+      const post = { method: "POST", headers, body: JSON.stringify(alerts) };
+      assert.equal((await fetch(`${url}/api/v2/alerts`, post)).status, 200);
+      for (
+        const end = Date.now() + 20_000;
+        !slack().some((line) => line.includes(summary));
+        await sleep(200)
+      ) {
+        assert.ok(Date.now() < end, "nothing reached the Slack receiver within 20 s");
+      }
+      const posts = slack().filter((line) => line.includes(summary));
+      assert.equal(posts.length, 1, "the watchdog is not for people");
+      const { body } = JSON.parse(posts[0] ?? "") as { body: { attachments: Record<string, unknown>[] } };
+      assert.equal(body.attachments[0]?.["title"], "[CRITICAL:1] CapiClusterNotAvailable");
+      assert.equal(body.attachments[0]["color"], "danger");
+      assert.match(String(body.attachments[0]["text"]), /from the lab/);
+    });
+  });
+
   test("the cluster's credentials are an application credential with project and certificates inline", () => {
     const secret = JSON.parse(kubectl("k3s", "get", "secrets", "-A", "-o", "json")) as {
       items: { data?: Record<string, string> }[];
@@ -291,3 +343,30 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     }
   }
 });
+
+/** Runs the lab's Alertmanager with `folder`/config.yaml while `work` lasts. */
+async function withAlertmanager(folder: string, work: (url: string) => Promise<void>): Promise<void> {
+  const address = "127.0.0.1:19093";
+  const program = output("which", ["alertmanager"]).trim();
+  const options = [`--config.file=${join(folder, "config.yaml")}`, `--storage.path=${join(folder, "data")}`];
+  const listen = [`--web.listen-address=${address}`, "--cluster.listen-address="];
+  const child = spawn(program, [...options, ...listen], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (part: Buffer) => (said += part.toString()));
+  try {
+    const ready = () =>
+      fetch(`http://${address}/-/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    for (const end = Date.now() + 20_000; !(await ready()); await sleep(200)) {
+      assert.ok(
+        Date.now() < end && child.exitCode === null,
+        `Alertmanager does not come up: ${said.slice(-2000)}`,
+      );
+    }
+    await work(`http://${address}`);
+  } finally {
+    child.kill();
+  }
+}
