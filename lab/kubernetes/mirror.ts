@@ -21,7 +21,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { sha256 } from "../prepare/cache.ts";
 import { run } from "../run.ts";
-import { projectDir } from "../site.ts";
+import { addresses, kubernetesVersion, ports, projectDir } from "../site.ts";
+import { emptyDisk, file as emptyDiskFile } from "./emptyDisk.ts";
 
 /** Programs the mirror is made with, and of. */
 export interface MirrorTools {
@@ -42,6 +43,7 @@ export const mirrored = {
   orc: "v2.6.0",
   certManager: "v1.21.2",
   prometheusOperator: "v0.94.1",
+  azimuthImages: "0.32.0",
 } as const;
 
 const modules = {
@@ -101,6 +103,13 @@ export const binaries = {
   helm: `get.helm.sh/helm-${mirrored.helm}-linux-amd64.tar.gz`,
 } as const;
 
+/** Where a release of capi-helm-charts and one of azimuth-images say what they are made of. */
+export const documents = {
+  dependencies: (chartVersion: string) =>
+    `github.com/azimuth-cloud/capi-helm-charts/releases/download/${chartVersion}/dependencies.json`,
+  images: `github.com/azimuth-cloud/azimuth-images/releases/download/${mirrored.azimuthImages}/manifest.json`,
+} as const;
+
 const chartsDir = join(projectDir, "lab", "charts");
 const manifestsDir = join(projectDir, "lab", "manifests");
 const record = ".complete.json";
@@ -135,6 +144,8 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
       progress(`charts of ${repository}`);
       await addCharts(next, tools, work, repository, charts, sources);
     }
+    progress("what upstream released together");
+    addReleases(next);
     writeFileSync(join(next, record), `${JSON.stringify({ key, files: listFiles(next) }, null, 2)}\n`);
     rmSync(outDir, { recursive: true, force: true });
     renameSync(next, outDir);
@@ -147,7 +158,8 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
 /** Hash of all that the mirror's content depends on. */
 export async function mirrorKey(tools: MirrorTools): Promise<string> {
   const hash = createHash("sha256").update(JSON.stringify({ mirrored, modules, manifests, repositories }));
-  for (const file of [import.meta.filename, tools.k3s, tools.helm]) hash.update(await sha256(file));
+  for (const file of [import.meta.filename, emptyDiskFile, tools.k3s, tools.helm])
+    hash.update(await sha256(file));
   for (const dir of [chartsDir, manifestsDir]) {
     for (const path of listFiles(dir)) hash.update(`${path}\n`).update(readFileSync(join(dir, path)));
   }
@@ -261,6 +273,51 @@ async function addCharts(
   }
   // No URL: the index then names the archives relative to itself, whatever the mirror's address is.
   await run(tools.helm, ["repo", "index", target]);
+}
+
+/**
+ * What capi-helm-charts and azimuth-images publish with a release, in the shape that their workflows write (tag.yml,
+ * build_test_images.yaml and bin/generate-manifest), with the releases and the image that this lab has.
+ */
+function addReleases(root: string): void {
+  const write = (file: string, content: object) => {
+    mkdirSync(dirname(join(root, file)), { recursive: true });
+    writeFileSync(join(root, file), `${JSON.stringify(content, null, 4)}\n`);
+  };
+  write(documents.dependencies(chartVersion("openstack-cluster")), {
+    "addon-provider": chartVersion("cluster-api-addon-provider"),
+    "azimuth-images": mirrored.azimuthImages,
+    "cert-manager": mirrored.certManager,
+    "cluster-api": mirrored.clusterApi,
+    "cluster-api-janitor-openstack": chartVersion("cluster-api-janitor-openstack"),
+    "cluster-api-provider-openstack": mirrored.capo,
+    helm: mirrored.helm,
+    "openstack-resource-controller": mirrored.orc,
+  });
+  const image = `ubuntu-noble-kube-${kubernetesVersion}-260801-1130`;
+  const disk = emptyDisk();
+  mkdirSync(join(root, "azimuth-images"), { recursive: true });
+  writeFileSync(join(root, "azimuth-images", `${image}.qcow2`), disk);
+  const digest = (algorithm: string) => `${algorithm}:${createHash(algorithm).update(disk).digest("hex")}`;
+  const published = `http://${addresses.services}:${ports.mirror}/azimuth-images/${image}`;
+  write(documents.images, {
+    [`kubernetes-${kubernetesVersion.slice(1).split(".", 2).join("-")}-noble`]: {
+      name: image,
+      url: `${published}.qcow2`,
+      checksum: digest("sha256"),
+      checksum_sha512: digest("sha512"),
+      "cosign-bundle-url": `${published}.cosign.bundle`,
+      "image-sbom-url": `${published}-sbom.json`,
+      kubernetes_version: kubernetesVersion,
+    },
+  });
+}
+
+function chartVersion(chart: string): string {
+  const text = readFileSync(join(chartsDir, chart, "Chart.yaml"), "utf8");
+  const version = /^version: (\S+)$/m.exec(text)?.[1];
+  if (version === undefined) throw new Error(`lab/charts/${chart}/Chart.yaml has no version`);
+  return version;
 }
 
 /** Go's module folders are read-only, and so would be a copy that keeps their modes. */

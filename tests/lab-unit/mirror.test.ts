@@ -8,7 +8,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { binaries, listFiles, manifests, mirrored, repositories } from "../../lab/kubernetes/mirror.ts";
+import { dependenciesUrl, manifestUrl } from "../../handover/upstream.ts";
+import { emptyDisk } from "../../lab/kubernetes/emptyDisk.ts";
+import {
+  binaries,
+  documents,
+  listFiles,
+  manifests,
+  mirrored,
+  repositories,
+} from "../../lab/kubernetes/mirror.ts";
 import { mirrorFile } from "../../lab/services/mirrorPath.ts";
 import { mirrored as onMirror, releases } from "../../lib/mirror.ts";
 
@@ -72,6 +81,25 @@ test("each chart is in its repository, in the version the lab asks for", () => {
     assert.equal(version, setting(...path, "version"), chart);
   }
   assert.equal(Object.values(repositories).flat().length, wanted.length);
+});
+
+test("what upstream released together is where bin/check-releases asks for it, and is what the lab deploys", () => {
+  assert.equal(
+    file(dependenciesUrl(setting("cluster", "chart", "version"), undefined)),
+    documents.dependencies(setting("cluster", "chart", "version")),
+  );
+  assert.equal(file(manifestUrl(mirrored.azimuthImages, undefined)), documents.images);
+});
+
+test("an empty disk is one for QEMU: one gigabyte, no backing file, every cluster counted once", () => {
+  const disk = emptyDisk();
+  assert.deepEqual(
+    [disk.toString("latin1", 0, 4), disk.readUInt32BE(4), disk.readBigUInt64BE(8), disk.readBigUInt64BE(24)],
+    ["QFI\xfb", 2, 0n, 2n ** 30n],
+  );
+  const block = Number(disk.readBigUInt64BE(Number(disk.readBigUInt64BE(48))));
+  const counts = Array.from({ length: 5 }, (_, cluster) => disk.readUInt16BE(block + cluster * 2));
+  assert.deepEqual(counts, [1, 1, 1, 1, 0]);
 });
 
 test("a mirrored manifest's images carry the release's version", () => {
