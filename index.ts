@@ -83,7 +83,7 @@ const onManagement = { ...onSeed, instance: "management" as const, kubeconfigFil
 const { enabled: janitor } = clusterApi.janitor;
 new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror }, onCluster);
 if (config.monitoring.enabled) new Monitoring("monitoring", config, onCluster);
-const magnumArgs = { clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
+const magnumArgs = { ...onSeed, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
 const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 

@@ -5,12 +5,20 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { MagnumConfig } from "../config/schema.ts";
+import { accessWorksScript } from "../lib/cluster-scripts.ts";
 import { kubeconfigExpiry, kubeconfigServer, tokenKubeconfig } from "../lib/kubeconfig.ts";
+import { type Connection, seedScript } from "./connection.ts";
 
 /** Namespace, service account and role binding, by the name that azimuth-ops gives them. */
 const ACCOUNT = "capi-mgmt";
 
+/** An API server may need a moment until it knows a new account; the cluster itself is ready by now. */
+const WORK_TIMEOUT = "1m";
+
 export interface MagnumAccessArgs {
+  readonly connection: pulumi.Input<Connection>;
+  /** The seed: another one tries the kubeconfig again. */
+  readonly serverId: pulumi.Input<string>;
   /** Name in the kubeconfig. */
   readonly clusterName: string;
   /** Admin kubeconfig of the cluster. Secret. */
@@ -33,7 +41,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
     const admin = pulumi.secret(args.adminKubeconfig);
     if (kind === "certificate") {
       this.stackOutputs = {
-        magnumKubeconfig: admin,
+        magnumKubeconfig: this.working(name, args, admin),
         magnumKubeconfigExpiry: pulumi.unsecret(admin.apply(kubeconfigExpiry)),
       };
     } else {
@@ -48,11 +56,35 @@ export class MagnumAccess extends pulumi.ComponentResource {
           }),
         ),
       );
-      this.stackOutputs = { magnumKubeconfig: kubeconfig };
+      this.stackOutputs = { magnumKubeconfig: this.working(name, args, kubeconfig) };
     }
     // Without the kubeconfig: a secret stands in the state once, where it is made (docs/decisions).
     const { magnumKubeconfigExpiry } = this.stackOutputs;
     this.registerOutputs(magnumKubeconfigExpiry === undefined ? {} : { magnumKubeconfigExpiry });
+  }
+
+  /**
+   * The kubeconfig once the seed has used it, by the address that Magnum will use. An engine deletes what it replaced
+   * after everything else went well: where this fails, the old token stays.
+   */
+  private working(
+    name: string,
+    args: MagnumAccessArgs,
+    kubeconfig: pulumi.Output<string>,
+  ): pulumi.Output<string> {
+    const { connection, serverId, clusterName: cluster } = args;
+    const works = seedScript(
+      `${name}-works`,
+      {
+        connection,
+        script: kubeconfig.apply((text) =>
+          accessWorksScript({ cluster, kubeconfig: text, timeout: WORK_TIMEOUT }),
+        ),
+        runAgainOn: [serverId],
+      },
+      { parent: this },
+    );
+    return pulumi.all([kubeconfig, works.stdout]).apply(([text]) => text);
   }
 
   /**

@@ -63,3 +63,19 @@ export function cloudReachableScript(args: {
     REACH_SECONDS: durationSeconds(args.timeout),
   });
 }
+
+/** Fails with the likely cause if a kubeconfig does not work from the seed. */
+export function accessWorksScript(args: {
+  /** Name of the cluster, for messages. */
+  readonly cluster: string;
+  /** Secret. */
+  readonly kubeconfig: string;
+  /** How long to try, as a duration. */
+  readonly timeout: string;
+}): string {
+  return script(["access-works"], {
+    CONTENT: args.kubeconfig,
+    CLUSTER: args.cluster,
+    WORK_SECONDS: durationSeconds(args.timeout),
+  });
+}

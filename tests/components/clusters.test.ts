@@ -318,6 +318,7 @@ inBothModes(
     const access = new MagnumAccess(
       "magnum",
       {
+        ...onSeed,
         clusterName: "capi-mgmt-x",
         adminKubeconfig: pulumi.secret(adminKubeconfig),
         magnum: { ...config.magnum, kubeconfig: { kind: "token", rotation: 7 } },
@@ -339,7 +340,12 @@ inBothModes(
     assert.equal(token.deleteBeforeReplace, false);
     assert.deepEqual(Object.keys(access.stackOutputs), ["magnumKubeconfig"]);
     assert.equal(await isSecretOutput(access.stackOutputs["magnumKubeconfig"]), true);
+    // Nothing is deleted before everything else went well, so a new token that fails here revokes no old one.
+    const works = recording.get("magnum-works");
+    assert.deepEqual(works.dependsOn, ["magnum-token"]);
+    assert.ok(isSecret(works.inputs["stdin"]), "the script holds the kubeconfig");
     if (preview) return;
+    assert.match(String(unwrapped(works.inputs["stdin"])), /^CONTENT='apiVersion: v1$/m);
     const kubeconfig = parse(String(await valueOf(access.stackOutputs["magnumKubeconfig"]))) as Record<
       string,
       unknown
@@ -363,6 +369,7 @@ test("Magnum's certificate form is the admin kubeconfig, with its end as an outp
   const access = new MagnumAccess(
     "magnum",
     {
+      ...onSeed,
       clusterName: "capi-mgmt-x",
       adminKubeconfig: pulumi.secret(adminKubeconfig),
       magnum: { ...config.magnum, kubeconfig: { kind: "certificate", rotation: 1 } },
@@ -374,7 +381,8 @@ test("Magnum's certificate form is the admin kubeconfig, with its end as an outp
   assert.equal(await valueOf(access.stackOutputs["magnumKubeconfig"]), adminKubeconfig);
   assert.equal(await isSecretOutput(access.stackOutputs["magnumKubeconfigExpiry"]), false);
   assert.deepEqual(
-    recording.resources.filter(({ parent }) => parent === "magnum"),
-    [],
+    recording.resources.filter(({ parent }) => parent === "magnum").map(({ name }) => name),
+    ["magnum-works"],
+    "no account of its own",
   );
 });

@@ -353,3 +353,66 @@ test("a release that cannot read what is stored now is refused", (context) => {
   );
   assert.ok(!run.calls.some((call) => /replace|patch/.test(call)));
 });
+
+const KUBECONFIG = "apiVersion: v1\nusers: [{ user: { token: s3cret } }]";
+
+/** The answer of `kubectl auth can-i`, the exit code with it, and what the operator is told. */
+const ACCESS: [string, string, number, RegExp][] = [
+  ["an account that may do everything", "yes", 0, /^$/],
+  [
+    "a token that is not accepted",
+    "error: You must be logged in to the server (Unauthorized)",
+    1,
+    /refuses the kubeconfig made for Magnum; no older token was revoked$/,
+  ],
+  [
+    "rights that someone took away",
+    "Warning: not namespace scoped\nno",
+    1,
+    /may not do everything on cluster capi-mgmt-x: its ClusterRoleBinding capi-mgmt/,
+  ],
+  [
+    "another authority",
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+    1,
+    /a certificate that does not fit the kubeconfig made for Magnum/,
+  ],
+  [
+    "an API that cannot be reached",
+    "E1123 retrying\nUnable to connect to the server: dial tcp 192.0.2.1:6443: i/o timeout",
+    1,
+    /the seed does not reach the API of cluster capi-mgmt-x: Unable to connect .*i\/o timeout; see cluster\.apiServer\.allowedCidrs/,
+  ],
+];
+for (const [what, answer, code, told] of ACCESS) {
+  test(`Magnum's access is tried from the seed: ${what}`, (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, "answer"), answer);
+    const run = runShell(folder, {
+      files: ["access-works"],
+      variables: { CONTENT: KUBECONFIG, CLUSTER: "capi-mgmt-x", WORK_SECONDS: 0 },
+      programs: {
+        kubectl: `[[ $(cat "$KUBECONFIG") == *s3cret* ]] || exit 9\ncat ${folder}/answer >&2\nexit ${code}`,
+      },
+      run: "on_create",
+    });
+    assert.equal(run.code === 0, code === 0, run.stderr);
+    assert.equal(run.stdout, code === 0 ? "works\n" : "");
+    assert.match(run.stderr.trim(), told);
+    assert.doesNotMatch(run.stderr + run.calls.join(), /s3cret/);
+  });
+}
+
+test("Magnum's access is tried again until the time is over, with a new account that the API does not know yet", (t) => {
+  const folder = temporaryFolder(t);
+  const run = runShell(folder, {
+    files: ["access-works"],
+    variables: { CONTENT: KUBECONFIG, CLUSTER: "capi-mgmt-x", WORK_SECONDS: 30 },
+    programs: {
+      kubectl: `[[ -e ${folder}/asked ]] && exit 0\ntouch ${folder}/asked\necho Unauthorized >&2\nexit 1`,
+      sleep: "exit 0",
+    },
+    run: "on_create",
+  });
+  assert.deepEqual([run.code, run.stdout, run.calls.length], [0, "works\n", 3], run.stderr);
+});
