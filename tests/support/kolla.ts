@@ -27,6 +27,28 @@ export interface RenderArgs {
   readonly passwordFile: string;
 }
 
+/** What the role's task "Copying over kubeconfig file" does with a file, with the same module of ansible-core. */
+export function renderTemplate(args: {
+  readonly venv: string;
+  readonly source: string;
+  readonly target: string;
+  readonly passwordFile: string;
+}): void {
+  const words = ["localhost", "--connection", "local", "--module-name", "ansible.builtin.template"];
+  const done = spawnSync(
+    join(args.venv, "bin", "ansible"),
+    [
+      ...words,
+      "--args",
+      `src=${args.source} dest=${args.target}`,
+      "--vault-password-file",
+      args.passwordFile,
+    ],
+    { encoding: "utf8", env: { ...process.env, ANSIBLE_NOCOLOR: "1" } },
+  );
+  assert.equal(done.status, 0, `${done.stdout}${done.stderr}`);
+}
+
 /** Renders and answers the folder, with a folder for each container. */
 export function renderMagnum({ venv, scratch, kollaConfig, passwordFile }: RenderArgs): string {
   const kolla = join(venv, "share", "kolla-ansible");
