@@ -166,6 +166,21 @@ test("a symbolic link stays one", async (t) => {
   assert.match(readFileSync(elsewhere, "utf8"), /^\$ANSIBLE_VAULT/);
 });
 
+test("requirements that are not met are told, both at once, and the old file stays", async (t) => {
+  const { run, kubeconfig } = site(t);
+  await run([], outputs("token-1"));
+  const before = readFileSync(kubeconfig, "utf8");
+  const away = outputs("s3cret").replace("https://192.0.2.1:6443", "https://127.0.0.1:1");
+  for (const more of [[], ["--check"]]) {
+    const { code, stderr } = await run(["--check-reachable", ...more], away);
+    assert.equal(code, EXIT.failed);
+    assert.match(stderr, /https:\/\/127\.0\.0\.1:1: connection refused: the cluster's API is down/);
+    assert.match(stderr, /stack test has no output seedAddress/);
+    assert.doesNotMatch(stderr, /s3cret/);
+  }
+  assert.equal(readFileSync(kubeconfig, "utf8"), before);
+});
+
 test("bad input is told by name, before anything is written", async (t) => {
   const { root, repository, run, kubeconfig, passwordFile } = site(t, "prod");
   const bare = (args: string[], environment: NodeJS.ProcessEnv = {}, stdin = "") =>
