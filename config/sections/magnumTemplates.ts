@@ -17,9 +17,10 @@ const template = z.strictObject({
       "Tells templates of the same two releases apart, for one with other settings. Without it 1, which is not in the name.",
   }),
   image: image("the template's machines"),
-  hidden: flag
-    .optional()
-    .meta({ description: "Not offered for new clusters; the clusters it has go on. Without it false." }),
+  hidden: flag.optional().meta({
+    description:
+      "Not offered for new clusters; the clusters it has go on. Magnum's policy allows that to administrators only. Without it false.",
+  }),
 });
 
 export const templates = z.strictObject({
