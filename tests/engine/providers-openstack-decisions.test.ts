@@ -40,6 +40,7 @@ const INSTANCE = "compute/instance:Instance";
 const VOLUME = "blockstorage/volume:Volume";
 const ATTACH = "compute/volumeAttach:VolumeAttach";
 const KEYPAIR = "compute/keypair:Keypair";
+const TEMPLATE = "containerinfra/clusterTemplate:ClusterTemplate";
 
 test("check fills in upstream's defaults and a name that stays", async () => {
   const { inputs, failures } = await check(SUBNET, { networkId: UNKNOWN, cidr: "10.0.0.0/24" });
@@ -417,3 +418,18 @@ for (const [name, body, said] of [
 ] as const) {
   test(`words of ${name}`, () => assert.equal(wordsOf(body, "HTTP 502").said, said));
 }
+
+test("a cluster template changes in place, and what the program ignores not at all", async () => {
+  const state = { name: "t", coe: "kubernetes", image: "i", labels: { a: "b" }, networkDriver: "calico" };
+  const wanted = { name: "t", coe: "kubernetes", image: "other", labels: { a: "c" }, hidden: true };
+  const { inputs, failures } = await check(TEMPLATE, wanted);
+  assert.deepEqual([inputs, failures], [wanted, []]);
+  const free = await diff(TEMPLATE, state, wanted);
+  assert.deepEqual(
+    [Object.keys(free.detailed ?? {}).sort(), free.replaces],
+    [["hidden", "image", "labels"], []],
+  );
+  const fixed = await diff(TEMPLATE, state, wanted, ["image", "labels"]);
+  assert.deepEqual([Object.keys(fixed.detailed ?? {}), fixed.replaces], [["hidden"], []]);
+  assert.equal((await diff(TEMPLATE, { ...state, hidden: false, public: false }, state)).changes, false);
+});

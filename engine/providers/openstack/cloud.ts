@@ -8,7 +8,8 @@ import type { Credentials } from "./credentials.ts";
 import { CloudError, ConnectionError, wordsOf } from "./errors.ts";
 import { attemptsFor, causeCode, isCertificateProblem, mayRepeat, wasNeverSent } from "./retry.ts";
 
-export type Service = "compute" | "network" | "image" | "volume" | "identity" | "load-balancer";
+export type Service =
+  "compute" | "network" | "image" | "volume" | "identity" | "load-balancer" | "container-infra";
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD";
 /** A JSON object from the cloud. */
 export type Json = Record<string, unknown>;
@@ -40,6 +41,7 @@ const TYPES: Readonly<Record<Service, readonly string[]>> = {
   image: ["image"],
   volume: ["volumev3", "block-storage", "block-store", "volume"],
   "load-balancer": ["load-balancer"],
+  "container-infra": ["container-infra"],
 };
 const NAMES: Readonly<Record<Service, string>> = {
   identity: "Keystone",
@@ -48,6 +50,7 @@ const NAMES: Readonly<Record<Service, string>> = {
   image: "Glance",
   volume: "Cinder",
   "load-balancer": "Octavia",
+  "container-infra": "Magnum",
 };
 /** Pauses between tries of a request. */
 const FIRST_PAUSE = 300;

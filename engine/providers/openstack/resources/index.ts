@@ -1,4 +1,5 @@
 /** The resource kinds the openstack provider implements, by token. */
+import { clusterTemplate } from "./clusterTemplate.ts";
 import { floatingIp } from "./floatingIp.ts";
 import { floatingIpAssociate } from "./floatingIpAssociate.ts";
 import { image } from "./image.ts";
@@ -33,5 +34,6 @@ export const kinds: ReadonlyMap<string, Kind> = new Map(
     volumeAttach,
     volume,
     image,
+    clusterTemplate,
   ].map((kind) => [kind.token, kind]),
 );
