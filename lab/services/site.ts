@@ -80,7 +80,9 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   }
   const administrator = new Cloud(secrets);
   for (const { name, needs, make } of contentTasks) {
-    task(name, ["proxy", "identity content", "keystone", ...needs], () => make(administrator));
+    task(name, ["proxy", "identity content", "keystone", ...needs], () =>
+      makeContent(() => make(administrator)),
+    );
   }
   task("state bucket", ["s3"], () => ensureBucket(secrets));
   const results = await Promise.allSettled(running.values());
@@ -166,6 +168,21 @@ async function bootstrap(artifacts: Artifacts, secrets: Secrets): Promise<void> 
   });
   writePrivate(join(stateDir, "project-id"), `${made.project_id}\n`);
   writePrivate(paths.clouds, clouds);
+}
+
+/**
+ * Makes content that can be made again at any point. Tried three times: two first requests at once make oslo.policy load
+ * its rules twice, and one of them then fails with 500 ("dictionary changed size during iteration").
+ */
+async function makeContent(make: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await make();
+    } catch (error) {
+      if (attempt === 3) throw error;
+      await sleep(1000);
+    }
+  }
 }
 
 /** Waiting for a service was given up because another has failed. */
