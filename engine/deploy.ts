@@ -9,7 +9,7 @@ import { Interrupts } from "./interrupt.ts";
 import type { RunOptions, RunResult } from "./options.ts";
 import { Monitor } from "./monitor.ts";
 import { Crypter } from "./passphrase.ts";
-import { startProgram } from "./program.ts";
+import { type Program, startProgram } from "./program.ts";
 import {
   hasSecureValues,
   loadProject,
@@ -18,6 +18,7 @@ import {
   type ProgramConfig,
 } from "./project.ts";
 import { ProviderRegistry } from "./provider-registry.ts";
+import { refresh } from "./refresh.ts";
 import { Run } from "./run.ts";
 import { serve } from "./serve.ts";
 import { openSession, type Session } from "./session.ts";
@@ -43,33 +44,42 @@ async function runProgram(options: RunOptions, interrupts: Interrupts): Promise<
   opening.catch(() => undefined);
   const config = await configure(options, offline);
   const registry = new ProviderRegistry({ factories: offline ? {} : (options.providers ?? {}), offline });
-  const prepare = async (): Promise<Begun> => begin(options, await opening, config, registry, preview);
+  const prepare = async (): Promise<Begun> =>
+    begin(options, await opening, config, registry, preview, interrupts);
   const beginning = prepare();
   beginning.catch(() => undefined);
   const monitor = beginning.then((begun) => begun.monitor);
   monitor.catch(() => undefined);
   const served = await serve(monitor, display);
   const project = await loadProject(options.projectDir);
-  const program = startProgram({
-    project,
-    stack,
-    config: config.program,
-    address: served.address,
-    preview,
-    environment: offline ? { ...options.environment, CAPI_MGMT_OFFLINE: "1" } : options.environment,
-    onLine: (line) => display.message("info", "", line),
-  });
+  const start = (): Program =>
+    startProgram({
+      project,
+      stack,
+      config: config.program,
+      address: served.address,
+      preview,
+      environment: offline ? { ...options.environment, CAPI_MGMT_OFFLINE: "1" } : options.environment,
+      onLine: (line) => display.message("info", "", line),
+    });
+  // A refresh may find that there is no going on; without one the program need not wait for the state.
+  const early = options.refresh === true ? undefined : start();
   let begun: Begun;
   try {
     begun = await beginning;
   } catch (error) {
-    program.kill();
+    early?.kill();
     served.close();
     throw error;
   }
   const { run, session, finish } = begun;
   interrupts.guard(run);
   try {
+    if (run.failed || run.stopping) {
+      run.failed = true;
+      return { failed: true, interrupted: run.stopping, outputs: {}, reason: "the refresh did not end well" };
+    }
+    const program = early ?? start();
     const ended = await Promise.race([program.ended, run.interrupted]);
     await run.settled();
     if (ended === undefined) program.kill();
@@ -105,13 +115,15 @@ interface Begun {
   finish: () => Promise<void>;
 }
 
-function begin(
+/** With `refresh` set, the run begins from what is there now; if that could not be read, it is the failed run of the refresh. */
+async function begin(
   options: RunOptions,
   session: Session | undefined,
   config: { program: ProgramConfig; projectName: string },
   registry: ProviderRegistry,
   preview: boolean,
-): Begun {
+  interrupts: Interrupts,
+): Promise<Begun> {
   const { display, stack, redactor } = options;
   const checkpoint =
     session?.checkpoint(!preview) ?? new Checkpoint({ resources: [], operations: [] }, stack);
@@ -120,16 +132,19 @@ function begin(
     redactor.addProperty(state.outputs);
   }
   const callbacks = new Callbacks(preview, (urn, text) => display.message("warning", urn, text));
-  const run = new Run({
-    stack,
-    project: config.projectName,
-    preview,
-    config: config.program.values,
-    checkpoint,
-    registry,
-    callbacks,
-    observer: display,
-  });
+  const settings = {
+    ...{ stack, project: config.projectName, preview, config: config.program.values },
+    ...{ checkpoint, registry, callbacks },
+  };
+  if (options.refresh === true) {
+    const reading = new Run({ ...settings, observer: display.ofDrift() });
+    interrupts.guard(reading);
+    await refresh(reading);
+    if (reading.failed || reading.stopping) {
+      return { run: reading, monitor: new Monitor(reading, noProgram), session, finish: noProgram };
+    }
+  }
+  const run = new Run({ ...settings, observer: display });
   for (const { resource } of checkpoint.interruptedCreates) {
     display.message(
       "warning",
@@ -141,6 +156,8 @@ function begin(
   const finish = (): Promise<void> => (finishing ??= deleteLeftovers(run));
   return { run, monitor: new Monitor(run, finish), session, finish };
 }
+
+const noProgram = (): Promise<void> => Promise.reject(new Error("no program runs"));
 
 async function deleteLeftovers(run: Run): Promise<void> {
   // After a failure it is not known what is no longer wanted.

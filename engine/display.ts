@@ -41,7 +41,7 @@ export const WORDING: Readonly<Record<Operation, Wording>> = {
   forget: { sign: "~", doing: "forgetting", done: "forgotten", planned: "forget" },
   read: { sign: ">", doing: "reading", done: "read", planned: "read" },
   import: { sign: "=", doing: "importing", done: "imported", planned: "import" },
-  refresh: { sign: "~", doing: "refreshing", done: "changed outside", planned: "changed outside" },
+  refresh: { sign: "~", doing: "refreshing", done: "changed outside", planned: "refresh" },
 };
 
 /** How often a terminal's lines are rewritten, in milliseconds. */
@@ -55,6 +55,8 @@ export interface Message {
 
 export class Display implements Observer {
   readonly timed: Timed[] = [];
+  /** What a refresh ahead of the program found to differ from the state. */
+  readonly drift: Step[] = [];
   readonly failures: Failure[] = [];
   readonly messages: Message[] = [];
   readonly #out: Output;
@@ -107,8 +109,30 @@ export class Display implements Observer {
     const wording = WORDING[step.operation];
     const time = this.#preview ? "" : ` (${formatSeconds(this.now() - started)})`;
     const reason = step.replaces.length === 0 ? "" : ` because of ${step.replaces.join(", ")}`;
-    const state = failed ? `FAILED to ${wording.planned}` : this.#preview ? wording.planned : wording.done;
+    // A refresh finds the same whether it keeps it or not.
+    const planned = this.#preview && step.operation !== "refresh";
+    const state = failed ? `FAILED to ${wording.planned}` : planned ? wording.planned : wording.done;
     this.#redraw([`${signOf(step)} ${label(step)} ${state}${reason}${time}`, ...diffLines(step)]);
+  }
+
+  /** For a refresh ahead of the program: tells only what differs, apart from what the run itself does. */
+  ofDrift(): Observer {
+    return {
+      begin: () => undefined,
+      end: (step, _started, failed) => {
+        if (step.new !== undefined) this.#redactor.addProperty(step.new.outputs);
+        if (step.operation === "same" || failed) return;
+        this.drift.push(step);
+        const [sign, state] =
+          step.operation === "delete"
+            ? [WORDING.delete.sign, "gone"]
+            : [WORDING.refresh.sign, WORDING.refresh.done];
+        this.#redraw([`${sign.padStart(2)} ${label(step)} ${state}`, ...diffLines(step)]);
+      },
+      failure: (failure) => this.failure(failure),
+      message: (severity, urn, text) => this.message(severity, urn, text),
+      now: () => this.now(),
+    };
   }
 
   failure(failure: Failure): void {

@@ -42,7 +42,7 @@ export async function runEngine(options: EngineOptions): Promise<{ exitCode: num
     title: `${TITLES[command]} stack ${stack} with the embedded engine (for labs and tests, not for a real site)`,
   });
   const finish = (exitCode: number, outputs: PropertyMap = {}): { exitCode: number; summary: Summary } => {
-    const summary = summarize(command, stack, display, outputs, options.showSecrets === true);
+    const summary = summaryOf(options, display, outputs);
     if (options.json === true) {
       display.close();
       const { resources, ...rest } = summary;
@@ -90,14 +90,19 @@ const TITLES: Readonly<Record<Command, string>> = {
 
 type Finish = (exitCode: number, outputs?: PropertyMap) => { exitCode: number; summary: Summary };
 
+function summaryOf(options: EngineOptions, display: Display, outputs: PropertyMap): Summary {
+  const { command, stack, showSecrets = false, refresh = false } = options;
+  return summarize(command, stack, display, outputs, showSecrets, refresh);
+}
+
 function conclude(
   options: EngineOptions,
   display: Display,
   result: RunResult,
   finish: Finish,
 ): { exitCode: number; summary: Summary } {
-  const { command, stack } = options;
-  const summary = summarize(command, stack, display, result.outputs, options.showSecrets === true);
+  const { command } = options;
+  const summary = summaryOf(options, display, result.outputs);
   const changes = changeCount(summary);
   const unexpected = options.expectNoChanges === true && changes > 0 && !result.failed;
   let exitCode: number = result.failed ? EXIT.failed : unexpected ? EXIT.changes : EXIT.ok;

@@ -21,6 +21,8 @@ export interface EngineOptions {
   json?: boolean;
   /** Of preview, up and refresh: ends with code 3 when there was something to change. */
   expectNoChanges?: boolean;
+  /** Of preview and up: reads every resource as it is now first; a preview shows what differs from the state and keeps nothing. */
+  refresh?: boolean;
   /** Of refresh and destroy: shows what would happen and changes nothing. */
   previewOnly?: boolean;
   /** Of destroy: leaves protected resources, and what they depend on, in place. */

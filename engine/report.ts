@@ -35,6 +35,8 @@ export interface Summary {
   stack: string;
   counts: Partial<Record<Operation, number>>;
   resources: ReportedResource[];
+  /** Of a run with a refresh: what differs from the state; `op` is refresh, or delete when the resource is gone. */
+  drift?: ReportedResource[];
   outputs: { [key: string]: Shown };
   failures: Failure[];
   messages: Message[];
@@ -55,6 +57,7 @@ export function summarize(
   display: Display,
   outputs: PropertyMap,
   showSecrets: boolean,
+  refreshed = false,
 ): Summary {
   const resources = new Map<string, ReportedResource>();
   const counts: Partial<Record<Operation, number>> = {};
@@ -79,6 +82,7 @@ export function summarize(
     stack,
     counts,
     resources: sorted,
+    ...(refreshed ? { drift: display.drift.map(describe).sort((a, b) => (a.urn < b.urn ? -1 : 1)) } : {}),
     outputs: plainMap(outputs, showSecrets),
     failures: display.failures,
     messages: display.messages,
@@ -123,6 +127,7 @@ export function closingLines(summary: Summary, display: Display, outputs: Proper
     const wording = WORDING[operation as Operation];
     return `${wording.sign.trim() === "" ? "" : `${wording.sign} `}${count} ${preview && operation !== "same" ? `to ${wording.planned}` : wording.done}`;
   });
+  if (summary.drift !== undefined) lines.push("", `Different from the state: ${summary.drift.length}`);
   lines.push("", `Resources: ${counts.join(", ") || "none"}`);
   if (preview) lines.push(`Duration: ${formatSeconds(display.now())}`);
   else lines.push(describePath(criticalPath(display.timed), display.now(), summary.command));

@@ -24,6 +24,7 @@ const usage = `usage: npm run lab [-- COMMAND]
   logs SERVICE [--follow]        a service's log
   env                            shell exports: eval "$(npm run --silent lab -- env)"
   preview|up|refresh|destroy [--stack NAME] [--engine pulumi|embedded] [--expect-no-changes] [--json]
+  preview|up --refresh           read every resource first: what differs from the state, and what up makes of it
   up --skip-preflight            begin without preflight, with a warning
   output [NAME] [--stack NAME] [--show-secrets] [--json]
   cancel [--stack NAME]          release the lock that a killed run left on the stack
@@ -61,11 +62,16 @@ async function main(argv: string[]): Promise<number> {
     json: values.json ?? false,
     expectNoChanges: values["expect-no-changes"] ?? false,
     showSecrets: values["show-secrets"] ?? false,
+    refresh: values.refresh ?? false,
     skipPreflight: values["skip-preflight"] ?? false,
     ...(command === "output" && rest[0] !== undefined ? { output: rest[0] } : {}),
   };
   if (command !== undefined && !knownCommands.has(command))
     throw new UsageError(`unknown command "${command}"`);
+  if (options.refresh && command !== "preview" && command !== "up")
+    throw new UsageError(
+      "--refresh: only preview and up take it (the command refresh works on the state alone)",
+    );
   requireLab();
   if (values.timing !== undefined) await usageIfWrong(() => fault(["timing", values.timing as string]));
 
@@ -123,6 +129,7 @@ function readArguments(argv: string[]) {
         follow: { type: "boolean", short: "f" },
         consumers: { type: "boolean" },
         "expect-no-changes": { type: "boolean" },
+        refresh: { type: "boolean" },
         "show-secrets": { type: "boolean" },
         "skip-preflight": { type: "boolean" },
       },

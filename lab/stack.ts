@@ -18,6 +18,8 @@ export interface StackOptions {
   json: boolean;
   expectNoChanges: boolean;
   showSecrets: boolean;
+  /** Of preview and up: reads every resource first. */
+  refresh?: boolean;
   /** Of up: begins without preflight. */
   skipPreflight?: boolean;
   /** Name of the only output wanted, for `output`. */
@@ -73,6 +75,7 @@ export async function runStack(
     passphrase: readFileSync(paths.passphrase, "utf8").trim(),
     json: options.json,
     expectNoChanges: options.expectNoChanges,
+    refresh: options.refresh ?? false,
     showSecrets: options.showSecrets,
     name: options.output,
     env: process.env,
@@ -126,6 +129,7 @@ export function pulumiArguments(command: StackCommand, options: StackOptions): s
     ...[command, "--stack", options.stack, "--non-interactive"],
     ...(command === "preview" ? ["--diff"] : ["--yes", "--skip-preview"]),
     ...(options.json ? ["--json"] : []),
+    ...(options.refresh ? ["--refresh"] : []),
     ...(options.expectNoChanges && command !== "destroy" ? ["--expect-no-changes"] : []),
   ];
 }
