@@ -1,9 +1,10 @@
 /**
  * Job `deploy`: brings one site to what the default branch says, if that is what was approved.
  *
- * A fresh preview must have the fingerprint of the note on the merge request that brought the commit: a site that
- * drifted since, or another merge request in between, stops the job before anything is touched. A direct push has no
- * note; it stops too, unless CAPI_MGMT_APPROVED_FINGERPRINT carries the fingerprint somebody looked at.
+ * A fresh preview must have the fingerprint of the note on the merge request that brought the commit: a deployment by
+ * somebody else, or another merge request in between, stops the job before anything is touched. A direct push has no
+ * note; it stops too, unless CAPI_MGMT_APPROVED_FINGERPRINT carries the fingerprint somebody looked at. With
+ * CAPI_MGMT_REFRESH set, preview and deployment are against what the cloud has now: that undoes drift.
  */
 import { effectiveChanges, fingerprint, parsePreview } from "./changes.ts";
 import { commandLine, run } from "./engine.ts";
@@ -19,7 +20,8 @@ try {
 }
 
 async function deploy(): Promise<number> {
-  const preview = await run(...commandLine("preview", site));
+  const refresh = (process.env["CAPI_MGMT_REFRESH"] ?? "") !== "";
+  const preview = await run(...commandLine("preview", site, refresh));
   if (preview.exitCode !== 0)
     throw new Error(`the preview failed with exit code ${preview.exitCode}; nothing was changed`);
   const changes = parsePreview(preview.stdout);
@@ -47,7 +49,7 @@ async function deploy(): Promise<number> {
   if (preflight.verdict === "fail") {
     throw new Error(`preflight failed; nothing was changed\n${preflight.findings.join("\n")}`);
   }
-  const up = await run(...commandLine("up", site));
+  const up = await run(...commandLine("up", site, refresh));
   process.stdout.write(up.stdout);
   if (up.exitCode !== 0)
     throw new Error(

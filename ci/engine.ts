@@ -36,28 +36,25 @@ export function run(
   });
 }
 
-/** The command line for an operation on a site. */
+/**
+ * The command line for an operation on a site.
+ *
+ * @param refresh reads every resource first, so that the operation is against what the cloud has now
+ */
 export function commandLine(
-  operation: "preview" | "up" | "drift",
+  operation: "preview" | "up",
   site: string,
+  refresh = false,
   engine: string | undefined = process.env["CAPI_MGMT_ENGINE"],
 ): [command: string, args: string[]] {
+  const flags = [...(operation === "preview" ? ["--json"] : []), ...(refresh ? ["--refresh"] : [])];
   if (engine === "embedded") {
-    const lab = ["--no-warnings", join(root, "lab/cli.ts")];
-    if (operation === "up")
-      return [process.execPath, [...lab, "up", "--stack", site, "--engine", "embedded"]];
-    // A refresh first, so that the preview is against what the cloud has now.
-    const refresh = operation === "drift" ? ["--refresh"] : [];
-    return [
-      process.execPath,
-      [...lab, "preview", ...refresh, "--stack", site, "--engine", "embedded", "--json"],
-    ];
+    const lab = ["--no-warnings", join(root, "lab/cli.ts"), operation, "--stack", site];
+    return [process.execPath, [...lab, "--engine", "embedded", ...flags]];
   }
   if (engine !== undefined && engine !== "pulumi") {
     throw new Error(`CAPI_MGMT_ENGINE: no such engine (got ${engine}; legal: pulumi, embedded)`);
   }
-  const common = ["--stack", site, "--non-interactive"];
-  if (operation === "up") return ["pulumi", ["up", "--yes", "--skip-preview", ...common]];
-  if (operation === "drift") return ["pulumi", ["preview", "--refresh", "--json", ...common]];
-  return ["pulumi", ["preview", "--json", ...common]];
+  const unasked = operation === "up" ? ["--yes", "--skip-preview"] : [];
+  return ["pulumi", [operation, ...unasked, ...flags, "--stack", site, "--non-interactive"]];
 }

@@ -18,6 +18,7 @@ interface Note {
   readonly id: number;
   readonly body: string;
   readonly system: boolean;
+  readonly author: { readonly id: number };
 }
 
 interface Issue {
@@ -38,23 +39,21 @@ const ATTEMPTS = 5;
 
 export class GitLab {
   private readonly options: GitLabOptions;
-  private readonly root: string;
+  private readonly project: string;
 
   constructor(options: GitLabOptions) {
     this.options = options;
-    this.root = `${options.apiUrl.replace(/\/$/, "")}/projects/${encodeURIComponent(options.project)}`;
+    this.project = `/projects/${encodeURIComponent(options.project)}`;
   }
 
-  /** Creates the note whose text begins with `marker`, or replaces the text of the one that is there. Says which it did. */
+  /** Creates our note whose text begins with `marker`, or replaces the text of the one that is there. Says which it did. */
   async putNote(
     mergeRequest: number,
     marker: string,
     body: string,
   ): Promise<"created" | "updated" | "unchanged"> {
     const path = `/merge_requests/${mergeRequest}/notes`;
-    const note = (await this.list<Note>(path)).find(
-      (candidate) => !candidate.system && candidate.body.startsWith(marker),
-    );
+    const note = (await this.ownNotes(path)).find(({ body }) => body.startsWith(marker));
     if (note === undefined) {
       await this.call("POST", path, { body });
       return "created";
@@ -64,11 +63,9 @@ export class GitLab {
     return "updated";
   }
 
-  /** All texts of people's and jobs' notes on a merge request. */
+  /** The texts of the notes that this token's user has left on a merge request. */
   async notes(mergeRequest: number): Promise<string[]> {
-    return (await this.list<Note>(`/merge_requests/${mergeRequest}/notes`))
-      .filter((note) => !note.system)
-      .map((note) => note.body);
+    return (await this.ownNotes(`/merge_requests/${mergeRequest}/notes`)).map(({ body }) => body);
   }
 
   /** The merged merge request that brought a commit onto the default branch, or undefined for a direct push. */
@@ -140,6 +137,12 @@ export class GitLab {
     return "created";
   }
 
+  /** Whoever may comment could write our marker: only the token's own notes count. */
+  private async ownNotes(path: string): Promise<Note[]> {
+    const me = (await this.send("GET", "/user")) as { id: number };
+    return (await this.list<Note>(path)).filter(({ system, author }) => !system && author.id === me.id);
+  }
+
   private async openIssue(title: string, label: string): Promise<Issue | undefined> {
     const query = new URLSearchParams({ state: "opened", labels: label, search: title, in: "title" });
     return (await this.list<Issue>(`/issues?${query.toString()}`)).find((issue) => issue.title === title);
@@ -157,9 +160,15 @@ export class GitLab {
     }
   }
 
-  private async call(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** A call below the project. */
+  private call(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.send(method, path, body, this.project);
+  }
+
+  private async send(method: string, path: string, body?: unknown, below = ""): Promise<unknown> {
+    const url = `${this.options.apiUrl.replace(/\/$/, "")}${below}${path}`;
     for (let attempt = 1; ; attempt += 1) {
-      const response = await fetch(this.root + path, {
+      const response = await fetch(url, {
         method,
         headers: { "PRIVATE-TOKEN": this.options.token, "Content-Type": "application/json" },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -61,36 +61,53 @@ export async function preflightVerdict(site: string): Promise<Verdict> {
     site,
     "--json",
   ]);
-  return readVerdict(result.stdout, "preflight", (check) =>
-    check["verdict"] === "pass"
-      ? undefined
-      : `${text(check["id"])}: want ${text(check["want"])}, have ${text(check["have"])}. ${text(check["hint"])}`,
+  return readVerdict(result.stdout, "preflight", (checks) =>
+    checks
+      .filter((check) => check["verdict"] !== "pass")
+      .map(
+        (check) =>
+          `${text(check["id"])}: want ${text(check["want"])}, have ${text(check["have"])}. ${text(check["hint"])}`,
+      ),
   );
 }
 
 /** Judges the site's offline plan by the policy rules. */
 export async function policyVerdict(site: string): Promise<Verdict> {
   const result = await run(process.execPath, ["--no-warnings", join(root, "bin/policy.ts"), site, "--json"]);
-  return readVerdict(
-    result.stdout,
-    "policy",
-    (finding) =>
-      `${text(finding["severity"])} ${text(finding["rule"])}: ${text(finding["subject"])}: ${text(finding["message"])}`,
-  );
+  return readVerdict(result.stdout, "policy", policyLines);
 }
 
-/** Reads `{verdict, checks | findings}`; exported for tests. */
-export function readVerdict(
-  json: string,
-  what: string,
-  line: (item: Record<string, unknown>) => string | undefined,
-): Verdict {
+type Item = Record<string, unknown>;
+
+/** A line a finding; those of one exemption share a line, with its reason and its last day. */
+export function policyLines(findings: readonly Item[]): string[] {
+  const lines: string[] = [];
+  const exempted = new Map<string, number>();
+  for (const finding of findings) {
+    const rule = `${text(finding["severity"])} ${text(finding["rule"])}`;
+    const note = finding["note"] === undefined ? "" : text(finding["note"]);
+    if (finding["severity"] === "exempted") {
+      const exemption = `${rule} ${note}`;
+      exempted.set(exemption, (exempted.get(exemption) ?? 0) + 1);
+    } else {
+      const more = note === "" ? "" : ` (${note})`;
+      lines.push(`${rule}: ${text(finding["subject"])}: ${text(finding["message"])}${more}`);
+    }
+  }
+  const shared = [...exempted].map(
+    ([exemption, count]) => `${exemption} (${count} ${count === 1 ? "finding" : "findings"})`,
+  );
+  return [...lines, ...shared];
+}
+
+/** Reads `{verdict, checks | findings}`. */
+function readVerdict(json: string, what: string, lines: (items: readonly Item[]) => string[]): Verdict {
   try {
     const report = JSON.parse(json) as { verdict?: unknown; checks?: unknown; findings?: unknown };
-    const items = (report.checks ?? report.findings ?? []) as Record<string, unknown>[];
+    const items = (report.checks ?? report.findings ?? []) as Item[];
     const { verdict } = report;
     if (verdict !== "pass" && verdict !== "warn" && verdict !== "fail") throw new Error("no verdict");
-    return { verdict, findings: items.map(line).filter((item) => item !== undefined) };
+    return { verdict, findings: lines(items) };
   } catch {
     return { verdict: "fail", findings: [`${what} gave no verdict: see the job's log`] };
   }

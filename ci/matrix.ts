@@ -57,7 +57,12 @@ if (import.meta.main) {
     console.error("usage: node ci/matrix.ts preview|deploy|drift [BASE_COMMIT]");
     process.exit(EXIT.usage);
   }
-  const sites = readSites(root);
-  const concerned = base === undefined || base === "" ? sites : sitesOf(changedFiles(base), sites);
-  process.stdout.write(stringify(childPipeline(mode, concerned)));
+  try {
+    const sites = readSites(root, process.env["CAPI_MGMT_SITES"]);
+    const concerned = base === undefined || base === "" ? sites : sitesOf(changedFiles(base), sites);
+    process.stdout.write(stringify(childPipeline(mode, concerned)));
+  } catch (error) {
+    console.error(`sites: ${(error as Error).message}`);
+    process.exitCode = EXIT.failed;
+  }
 }

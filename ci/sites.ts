@@ -28,17 +28,24 @@ const WITHOUT_EFFECT = [
   /^\.gitignore$/,
   /^\.prettier/,
   /^eslint\.config/,
-  /^Pulumi\.lab\.yaml$/,
 ];
 
 /**
- * The sites of a checkout, by name.
+ * The sites of a checkout, by name: every stack but the lab's, or those that `only` names, separated by spaces.
  *
  * A site whose file is wrong is still a site: its preview is what tells the author.
+ *
+ * @throws Error when `only` names a stack that has no file
  */
-export function readSites(root: string): Site[] {
-  return stackNames(root)
-    .filter((name) => name !== "lab")
+export function readSites(root: string, only = ""): Site[] {
+  const stacks = stackNames(root);
+  const wanted = only.split(" ").filter((name) => name !== "");
+  const unknown = wanted.filter((name) => !stacks.includes(name));
+  if (unknown.length > 0) {
+    throw new Error(`CAPI_MGMT_SITES: no such stack (got ${unknown.join(" ")}; legal: ${stacks.join(", ")})`);
+  }
+  return stacks
+    .filter((name) => (wanted.length === 0 ? name !== "lab" : wanted.includes(name)))
     .map((name) => {
       const { layers = [], pipeline } = inspectStack(root, name).values as {
         layers?: string[];

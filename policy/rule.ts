@@ -90,7 +90,7 @@ export function judge(rules: readonly Rule[], context: PolicyContext, today: str
     const holds = exemption !== undefined && exemption.expires >= today;
     for (const violation of rule.check(context)) {
       if (holds) {
-        const note = `exempted until ${exemption.expires}: ${exemption.reason}`;
+        const note = `until ${exemption.expires}: ${exemption.reason}`;
         findings.push({ rule: rule.name, severity: "exempted", note, ...violation });
       } else {
         const note = exemption === undefined ? {} : { note: `the exemption ended on ${exemption.expires}` };

@@ -37,6 +37,14 @@ void test("a system note with the marker is not taken for ours", async () => {
   assert.equal(await gitlab.putNote(9, "<!-- site=prod ", "<!-- site=prod -->"), "created");
 });
 
+void test("somebody else's note with the marker is neither updated nor believed", async () => {
+  const forged = { id: 3, body: "<!-- site=prod --> forged", system: false, author: { id: 99 } };
+  receiver.notes.set(10, [forged]);
+  assert.deepEqual(await gitlab.notes(10), []);
+  assert.equal(await gitlab.putNote(10, "<!-- site=prod ", "<!-- site=prod --> ours"), "created");
+  assert.equal(forged.body, "<!-- site=prod --> forged");
+});
+
 void test("an issue of the same title and label is updated, closed, and then opened anew", async () => {
   assert.equal(await gitlab.putIssue("Drift on prod", "capi-mgmt-drift", "a"), "created");
   assert.equal(await gitlab.putIssue("Drift on prod", "capi-mgmt-drift", "b"), "updated");
@@ -72,10 +80,7 @@ void test("a refusal for too many requests is waited out; any other is told with
   assert.deepEqual(await gitlab.notes(7), ["<!-- site=prod -->\ntwo\n", "<!-- site=dev -->\n"]);
   receiver.refusals.push(500);
   const before = receiver.requests.length;
-  await assert.rejects(
-    gitlab.notes(7),
-    /GitLab GET \/merge_requests\/7\/notes: HTTP 500 .*refused by the test/,
-  );
+  await assert.rejects(gitlab.notes(7), /GitLab GET \/user: HTTP 500 .*refused by the test/);
   assert.equal(receiver.requests.length, before + 1);
 });
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
@@ -124,6 +124,23 @@ void test("approved changes still wait for preflight", async () => {
   const { code, output } = await job("deploy", { HOME: folder });
   assert.equal(code, 1, output);
   assert.match(output, /preflight failed; nothing was changed/);
+});
+
+void test("drift is undone with the fingerprint that its issue tells", async () => {
+  standInPulumi(changed);
+  assert.equal((await job("drift")).code, 3);
+  const description = receiver.issues[0]?.description ?? "";
+  assert.match(description, /CAPI_MGMT_REFRESH=1/);
+  const approved = /CAPI_MGMT_APPROVED_FINGERPRINT=([0-9a-f]{64})/.exec(description)?.[1] ?? "";
+  const { output } = await job("deploy", {
+    CAPI_MGMT_REFRESH: "1",
+    CAPI_MGMT_APPROVED_FINGERPRINT: approved,
+    HOME: folder,
+  });
+  // Approved; it then waits for preflight, which no site here can pass.
+  assert.match(output, /preflight failed/);
+  const previews = readFileSync(join(folder, "calls"), "utf8").trim().split("\n");
+  assert.deepEqual(previews, Array(2).fill("preview --json --refresh --stack prod --non-interactive"));
 });
 
 void test("drift opens one issue, a second night updates it, a clean night closes it", async () => {

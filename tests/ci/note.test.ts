@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Change, fingerprint } from "../../ci/changes.ts";
+import { policyLines } from "../../ci/job.ts";
 import { approvedFingerprint, type NoteInput, renderNote } from "../../ci/note.ts";
 
 const golden = join(import.meta.dirname, "golden");
@@ -35,6 +36,27 @@ const cases: Record<string, NoteInput> = {
     ],
     policy: { verdict: "warn", findings: ["advisory closed-ports: seed-ssh: opens port 22 to everyone"] },
     preflight: { verdict: "fail", findings: ["quota.instances: want 8, have 4: raise the quota"] },
+  },
+  exemptions: {
+    ...base,
+    policy: {
+      verdict: "warn",
+      findings: policyLines([
+        ...["k3s.sha256", "seed.image"].map((subject) => ({
+          ...{ rule: "pinned-versions", severity: "exempted", subject, message: "pin its sum" },
+          note: "until 2027-05-31: sums are pinned when the site gets its own mirror",
+        })),
+        ...[{ rule: "closed-ports", severity: "advisory", subject: "seed-ssh", message: "close it" }],
+        {
+          ...{ rule: "verified-tls", severity: "exempted", subject: "mirror.url", message: "use https" },
+          note: "until 2026-12-31: the mirror has no certificate",
+        },
+        {
+          ...{ rule: "protected-data", severity: "advisory", subject: "seed-data", message: "protect it" },
+          note: "the exemption ended on 2026-01-31",
+        },
+      ]),
+    },
   },
   failure: {
     ...base,

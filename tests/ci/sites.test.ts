@@ -19,6 +19,7 @@ const table: [changed: string[], concerned: string[]][] = [
   [["config/defaults.yaml"], ["dev", "prod", "prod-east"]],
   [["package-lock.json"], ["dev", "prod", "prod-east"]],
   [["docs/new-site.md", "README.md", "tests/lib/x.test.ts", "lab/cli.ts", "Pulumi.lab.yaml"], []],
+  [["Pulumi.yaml"], ["dev", "prod", "prod-east"]],
   [["docs/new-site.md", "Pulumi.dev.yaml"], ["dev"]],
   [["Pulumi.gone.yaml"], []],
   [[], []],
@@ -46,6 +47,13 @@ void test("sites are the stack files, without the lab; production unless a layer
       { name: "empty", layers: [], tier: "production" },
       { name: "prod", layers: ["production"], tier: "production" },
     ]);
+    assert.deepEqual(
+      readSites(root, "prod lab").map(({ name }) => name),
+      ["lab", "prod"],
+    );
+    assert.throws(() => readSites(root, "prod pord"), {
+      message: "CAPI_MGMT_SITES: no such stack (got pord; legal: dev, empty, lab, prod)",
+    });
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -25,8 +25,8 @@ export interface Push {
 export interface GitLabReceiver {
   readonly apiUrl: string;
   readonly token: string;
-  /** Notes by merge request number. */
-  readonly notes: Map<number, { id: number; body: string; system: boolean }[]>;
+  /** Notes by merge request number; without an author they are the token's user's. */
+  readonly notes: Map<number, { id: number; body: string; system: boolean; author?: { id: number } }[]>;
   readonly issues: Item[];
   readonly mergeRequests: Item[];
   /** Which merge request brought a commit. */
@@ -49,6 +49,7 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
   const pushes: Push[] = [];
   const requests: string[] = [];
   const refusals: number[] = [];
+  const user = { id: 1, username: "project_1_bot" };
   let nextId = 1;
 
   function answer(
@@ -62,11 +63,12 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
       const start = (Number(query.get("page") ?? 1) - 1) * size;
       return all.slice(start, start + size);
     };
+    if (path === "/api/v4/user" && method === "GET") return [200, user];
     const noteMatch = /^\/merge_requests\/(\d+)\/notes(?:\/(\d+))?$/.exec(path);
     if (noteMatch !== null) {
       const list = notes.get(Number(noteMatch[1])) ?? [];
       notes.set(Number(noteMatch[1]), list);
-      if (method === "GET") return [200, page(list)];
+      if (method === "GET") return [200, page(list.map((note) => ({ author: user, ...note })))];
       if (method === "POST") {
         const note = { id: nextId++, body: body["body"] ?? "", system: false };
         list.push(note);
