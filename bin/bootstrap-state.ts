@@ -1,8 +1,8 @@
 /**
  * `bin/bootstrap-state`: makes the bucket that holds the state, and says what to export. Safe to run again.
  */
-import { parseArgs } from "node:util";
 import { backendUrl, bootstrapBucket } from "../state/bucket.ts";
+import { readArguments } from "./arguments.ts";
 
 const usage = `Usage: bin/bootstrap-state BUCKET [options]
 
@@ -22,49 +22,33 @@ Exit codes: 0 the bucket is ready; 1 something failed; 2 wrong usage; 3 ready, b
 encryption.
 `;
 
-function fail(message: string): never {
-  console.error(`bin/bootstrap-state: ${message}\n\n${usage}`);
-  process.exit(2);
-}
-
-function parse() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        endpoint: { type: "string" },
-        region: { type: "string" },
-        "virtual-host": { type: "boolean" },
-        "kms-key": { type: "string" },
-        principal: { type: "string" },
-        "keep-versions-days": { type: "string" },
-        help: { type: "boolean" },
-      },
-    });
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-}
-
-const { values, positionals } = parse();
-if (values.help === true) {
-  console.log(usage);
-  process.exit(0);
-}
-const [bucket, ...rest] = positionals;
-if (bucket === undefined || rest.length > 0) fail("give one bucket");
+const {
+  word: bucket,
+  values,
+  refuse,
+} = readArguments(
+  { name: "bin/bootstrap-state", usage, word: "bucket" },
+  {
+    endpoint: { type: "string" },
+    region: { type: "string" },
+    "virtual-host": { type: "boolean" },
+    "kms-key": { type: "string" },
+    principal: { type: "string" },
+    "keep-versions-days": { type: "string" },
+  },
+);
 // S3's naming rules, without the special prefixes that AWS reserves.
 if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) {
-  fail(
+  refuse(
     `BUCKET: not a bucket name (got ${bucket}; legal: 3 to 63 lower-case letters, digits, dots and dashes)`,
   );
 }
 const { endpoint } = values;
 if (endpoint !== undefined && !/^https?:\/\/[^/]+/.test(endpoint)) {
-  fail(`--endpoint: not a URL with scheme (got ${endpoint}; legal: https://objects.example.com)`);
+  refuse(`--endpoint: not a URL with scheme (got ${endpoint}; legal: https://objects.example.com)`);
 }
 const days = values["keep-versions-days"] ?? "90";
-if (!/^[1-9]\d{0,4}$/.test(days)) fail(`--keep-versions-days: not a whole number from 1 (got ${days})`);
+if (!/^[1-9]\d{0,4}$/.test(days)) refuse(`--keep-versions-days: not a whole number from 1 (got ${days})`);
 
 const options = {
   bucket,

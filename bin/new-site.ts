@@ -7,12 +7,12 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { parseArgs } from "node:util";
 import { newSiteFile, newSiteProblems, type NewSite } from "../config/newSite.ts";
 import { formatProblems } from "../config/problems.ts";
 import { stackFileName } from "../config/stackFile.ts";
 import { Crypter } from "../engine/passphrase.ts";
 import { stackNameProblem } from "../lib/names.ts";
+import { readArguments } from "./arguments.ts";
 
 const usage = `Usage: bin/new-site NAME [options]
 
@@ -39,40 +39,24 @@ or preflight fails (the file is written).
 
 const root = join(import.meta.dirname, "..");
 
-function refuse(message: string): never {
-  console.error(`bin/new-site: ${message}\n\n${usage}`);
-  process.exit(2);
-}
-
-function parse() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        "external-network": { type: "string" },
-        "seed-flavor": { type: "string" },
-        "control-plane-flavor": { type: "string" },
-        "worker-flavor": { type: "string" },
-        allow: { type: "string", multiple: true },
-        layer: { type: "string", multiple: true },
-        cloud: { type: "string" },
-        "slack-webhook-file": { type: "string" },
-        "skip-preflight": { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    });
-  } catch (error) {
-    return refuse((error as Error).message);
-  }
-}
-
-const { values, positionals } = parse();
-if (values.help === true) {
-  console.log(usage);
-  process.exit(0);
-}
-const [name, ...rest] = positionals;
-if (name === undefined || rest.length > 0) refuse("give one name");
+const {
+  word: name,
+  values,
+  refuse,
+} = readArguments(
+  { name: "bin/new-site", usage, word: "name" },
+  {
+    "external-network": { type: "string" },
+    "seed-flavor": { type: "string" },
+    "control-plane-flavor": { type: "string" },
+    "worker-flavor": { type: "string" },
+    allow: { type: "string", multiple: true },
+    layer: { type: "string", multiple: true },
+    cloud: { type: "string" },
+    "slack-webhook-file": { type: "string" },
+    "skip-preflight": { type: "boolean" },
+  },
+);
 const nameProblem = stackNameProblem(name);
 if (nameProblem !== undefined) refuse(nameProblem);
 const file = join(root, stackFileName(name));

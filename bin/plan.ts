@@ -4,9 +4,9 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { runEngine } from "../engine/main.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
+import { readArguments } from "./arguments.ts";
 
 const HELP = `Usage: npm run plan -- STACK [--json] [--out FILE]
 
@@ -21,26 +21,13 @@ Exit codes: 0 planned, whatever the policy says (bin/policy judges by exit code)
 is wrong; 2 wrong use.
 `;
 
+const { word: stack, values } = readArguments(
+  { name: "npm run plan", usage: HELP, word: "stack" },
+  { json: { type: "boolean" }, out: { type: "string" } },
+);
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  let parsed: ReturnType<typeof parse>;
-  try {
-    parsed = parse();
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    return 2;
-  }
-  const { values, positionals } = parsed;
-  if (values.help === true) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const [stack, ...rest] = positionals;
-  if (stack === undefined || rest.length > 0) {
-    console.error(HELP);
-    return 2;
-  }
   const folder = join(import.meta.dirname, "..");
   let text = "";
   const { exitCode, summary } = await runEngine({
@@ -63,11 +50,4 @@ async function main(): Promise<number> {
   if (values.out === undefined) process.stdout.write(text);
   else await writeFile(values.out, text);
   return 0;
-}
-
-function parse() {
-  return parseArgs({
-    allowPositionals: true,
-    options: { json: { type: "boolean" }, out: { type: "string" }, help: { type: "boolean", short: "h" } },
-  });
 }

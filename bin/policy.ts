@@ -2,7 +2,7 @@
  * `bin/policy STACK`: what a stack would create, judged by the rules of policy/rules.ts, offline.
  */
 import { join } from "node:path";
-import { oneStack } from "./oneStack.ts";
+import { readArguments } from "./arguments.ts";
 import { runEngine } from "../engine/main.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
 
@@ -19,7 +19,11 @@ Exit codes: 0 no mandatory rule is broken; 1 the configuration or the program is
 2 a mandatory rule is broken, or wrong usage.
 `;
 
-const { stack, json } = oneStack("bin/policy", usage);
+const { word: stack, values } = readArguments(
+  { name: "bin/policy", usage, word: "stack" },
+  { json: { type: "boolean" } },
+);
+const json = values.json === true;
 process.exitCode = await main(join(import.meta.dirname, ".."), stack);
 
 async function main(folder: string, stack: string): Promise<number> {

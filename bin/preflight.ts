@@ -2,7 +2,7 @@
  * `bin/preflight STACK`: everything that would stop a deployment, in one table, before anything is touched.
  */
 import { join } from "node:path";
-import { oneStack } from "./oneStack.ts";
+import { readArguments } from "./arguments.ts";
 import { renderTable, report } from "../preflight/check.ts";
 import { gather } from "../preflight/gather.ts";
 import { judge } from "../preflight/judge.ts";
@@ -21,7 +21,11 @@ Exit codes: 0 every check passes or only warns; 1 the configuration is wrong, or
 fails, or wrong usage.
 `;
 
-const { stack, json } = oneStack("bin/preflight", usage);
+const { word: stack, values } = readArguments(
+  { name: "bin/preflight", usage, word: "stack" },
+  { json: { type: "boolean" } },
+);
+const json = values.json === true;
 const folder = join(import.meta.dirname, "..");
 try {
   const { config, credentials } = await loadSite(folder, stack);
