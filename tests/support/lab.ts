@@ -58,6 +58,12 @@ export function enterLab(): void {
   );
 }
 
+/** The environment that `enterLab` took over. */
+export function labEnvironment(): NodeJS.ProcessEnv {
+  assert.ok(environment !== undefined, "enterLab comes first");
+  return environment;
+}
+
 /** The command's standard output; the test fails with what the command said if it fails. */
 export function output(
   program: string,

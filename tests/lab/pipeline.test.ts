@@ -1,0 +1,287 @@
+/**
+ * The GitLab pipeline with gitlab-ci-local against the lab: a merge request's note, its deployment, one that was not
+ * approved, drift and its end, new releases. GitLab itself is tests/support/gitlabReceiver.ts.
+ *
+ * Works on stack `lab`: deploys it if it is not there, and brings it back to its own configuration at the end. Does not
+ * prove what tests/support/ciPipeline.ts leaves out.
+ */
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { parse, stringify } from "yaml";
+import { fingerprint, parsePreview } from "../../ci/changes.ts";
+import { approvedFingerprint } from "../../ci/note.ts";
+import { Crypter } from "../../engine/passphrase.ts";
+import { addresses, bucket, paths, ports } from "../../lab/site.ts";
+import { CiPipeline, type PipelineRun } from "../support/ciPipeline.ts";
+import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabReceiver.ts";
+import { enterLab, lab, labEnvironment, openstack, output } from "../support/lab.ts";
+import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
+import { assertClean, type Secrets } from "../support/secretScan.ts";
+
+const GOLDEN = join(import.meta.dirname, "golden/pipeline-note.md");
+const MERGE_REQUEST = 5;
+/** Answered by the lab's receiver like its own address. */
+const WEBHOOK = `http://${addresses.services}:${ports.slack}/services/PLANTED/pipeline`;
+const NETWORK = "capi-mgmt-lab";
+
+interface StackFile {
+  encryptionsalt?: string;
+  config: Record<string, Record<string, unknown>>;
+}
+
+describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the lab needs root" }, () => {
+  const scratch = mkdtempSync(join(tmpdir(), "pipeline-test-"));
+  let gitlab: GitLabReceiver;
+  let ci: CiPipeline;
+  let secrets: Secrets = {};
+  /** Everything that jobs printed, to be searched for secrets. */
+  const printed: string[] = [];
+  let mergeCommit = "";
+
+  before(async () => {
+    enterLab();
+    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
+    const outputs = JSON.parse(
+      lab("output", "--stack", "lab", "--engine", "embedded", "--json", "--show-secrets").stdout,
+    ) as Record<string, unknown>;
+    gitlab = await startGitLabReceiver();
+    secrets = {
+      ...siteSecrets(),
+      ...outputSecrets(outputs),
+      "project token": gitlab.token,
+      "Slack webhook": WEBHOOK,
+    };
+    const manifest = join(scratch, "manifest.json");
+    writeFileSync(
+      manifest,
+      JSON.stringify({ "cluster-api": "v1.14.5", "cluster-api-provider-openstack": "v0.15.0" }),
+    );
+    ci = new CiPipeline(scratch, {
+      ...labEnvironment(),
+      CAPI_MGMT_ENGINE: "embedded",
+      CAPI_MGMT_SITES: "lab",
+      CAPI_MGMT_GITLAB_TOKEN: gitlab.token,
+      CAPI_MGMT_RELEASES: manifest,
+    });
+  });
+  after(async () => {
+    rmSync(scratch, { recursive: true, force: true });
+    await gitlab.close();
+    const up = lab("up", "--refresh", "--stack", "lab", "--engine", "embedded");
+    assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
+  });
+
+  async function run(
+    source: Parameters<CiPipeline["run"]>[0],
+    variables: Readonly<Record<string, string>> = {},
+    manual: readonly string[] = [],
+  ): Promise<PipelineRun> {
+    const done = await ci.run(source, { CI_API_V4_URL: gitlab.apiUrl, ...variables }, manual);
+    printed.push(done.printed, ...done.logs.values());
+    assert.equal(done.jobs.get("sites"), 0, done.printed);
+    return done;
+  }
+
+  const previewOfMergeRequest = () =>
+    run("merge_request_event", {
+      CI_MERGE_REQUEST_IID: String(MERGE_REQUEST),
+      CI_MERGE_REQUEST_ID: String(MERGE_REQUEST),
+      CI_MERGE_REQUEST_DIFF_BASE_SHA: ci.git("rev-parse", "main"),
+    });
+
+  function edit(change: (file: StackFile) => void): void {
+    const path = join(ci.folder, "Pulumi.lab.yaml");
+    const file = parse(readFileSync(path, "utf8")) as StackFile;
+    change(file);
+    writeFileSync(path, stringify(file));
+  }
+
+  function letIn(file: StackFile, ...networks: string[]): void {
+    const allowedCidrs = { ssh: [addresses.cidr, ...networks], api: [addresses.cidr] };
+    file.config["capi-mgmt:seed"] = { ...file.config["capi-mgmt:seed"], access: { allowedCidrs } };
+  }
+
+  /** Ids of the rules that let `network` reach the seed's SSH. */
+  function rules(network: string): string[] {
+    const all = openstack<{ ID: string; "IP Range": string }>("security", "group", "rule", "list");
+    return all.filter((rule) => rule["IP Range"] === network).map(({ ID }) => ID);
+  }
+
+  async function stateETag(): Promise<string | undefined> {
+    const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = labEnvironment();
+    const s3 = new S3Client({
+      region: "us-east-1",
+      endpoint: `http://${addresses.services}:${ports.s3}`,
+      forcePathStyle: true,
+      credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
+    });
+    const Key = ".pulumi/stacks/capi-mgmt/lab.json.gz";
+    const { ETag } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key }));
+    s3.destroy();
+    return ETag;
+  }
+
+  const notes = () => gitlab.notes.get(MERGE_REQUEST) ?? [];
+  const issue = (title: string) => gitlab.issues.find((candidate) => candidate.title === title);
+
+  test("a merge request gets one note, which the next push updates in place", async () => {
+    const state = await stateETag();
+    ci.git("checkout", "--quiet", "-b", "feature");
+    edit((file) => letIn(file, "198.51.100.0/24"));
+    ci.commit("Let a network in");
+    const first = await previewOfMergeRequest();
+    assert.equal(first.jobs.get("preview lab"), 0, first.printed);
+    const [before] = notes();
+    assert.equal(notes().length, 1);
+    assert.match(before?.body ?? "", /\*\*Policy:\*\*/);
+
+    const crypter = await Crypter.create(readFileSync(paths.passphrase, "utf8").trim());
+    edit((file) => {
+      file.encryptionsalt = crypter.salt;
+      file.config["capi-mgmt:monitoring"] = { slack: { webhookUrl: { secure: crypter.encrypt(WEBHOOK) } } };
+      file.config["capi-mgmt:policy"] = {
+        exemptions: [
+          { rule: "pinned-versions", reason: "the lab builds what it serves", expires: halfYearAhead() },
+        ],
+      };
+    });
+    const commit = ci.commit("Send alerts elsewhere");
+    const second = await previewOfMergeRequest();
+    assert.equal(second.jobs.get("preview lab"), 0, second.printed);
+    assert.match(second.printed, /note for lab: updated/);
+    assert.deepEqual(
+      notes().map(({ id }) => id),
+      [before?.id],
+      "the same note",
+    );
+    const note = (notes()[0]?.body ?? "")
+      .replaceAll(commit.slice(0, 8), "COMMIT")
+      .replaceAll(halfYearAhead(), "HALF-A-YEAR-AHEAD")
+      .replace(/\[Job\]\(\S+\)/, "[Job](URL)");
+    if (process.env["UPDATE_GOLDEN"] === "1") {
+      mkdirSync(dirname(GOLDEN), { recursive: true });
+      writeFileSync(GOLDEN, note);
+    }
+    assert.equal(note, readFileSync(GOLDEN, "utf8"));
+    assert.equal(await stateETag(), state, "a preview changes nothing");
+  });
+
+  test("the note approves what a preview by hand shows", () => {
+    const preview = ["preview", "--stack", "lab", "--engine", "embedded", "--json"];
+    const json = output(process.execPath, ["--no-warnings", join(ci.folder, "lab/cli.ts"), ...preview]);
+    printed.push(json);
+    assert.equal(approvedFingerprint("lab", notes()[0]?.body ?? ""), fingerprint(parsePreview(json)));
+  });
+
+  test("on the default branch production waits for a person, then gets what was approved", async () => {
+    ci.git("checkout", "--quiet", "main");
+    ci.git("merge", "--quiet", "--no-ff", "--message", "Merge branch feature", "feature");
+    mergeCommit = ci.git("rev-parse", "HEAD");
+    gitlab.commits.set(mergeCommit, MERGE_REQUEST);
+    const waiting = await run("push");
+    assert.equal(waiting.jobs.get("deploy lab"), undefined, waiting.printed);
+    assert.deepEqual(rules("198.51.100.0/24"), []);
+
+    const { jobs, printed: log } = await run("push", {}, ["deploy lab"]);
+    assert.equal(jobs.get("deploy lab"), 0, log);
+    assert.equal(rules("198.51.100.0/24").length, 1);
+    const again = await run("push", {}, ["deploy lab"]);
+    assert.match(again.printed, /lab: nothing to change/);
+  });
+
+  test("changes that are not the approved ones stop with exit code 4, and nothing is changed", async () => {
+    edit((file) => letIn(file, "198.51.100.0/24", "192.0.2.0/24"));
+    // Another change came in between: the merge request's note knows nothing of it.
+    gitlab.commits.set(ci.commit("Let another network in"), MERGE_REQUEST);
+    const state = await stateETag();
+    const { jobs, printed: log } = await run("push", {}, ["deploy lab"]);
+    assert.equal(jobs.get("deploy lab"), 4, log);
+    assert.match(log, /the changes are not the ones that were approved; nothing was changed/);
+    assert.match(log, /create urn:pulumi:lab::capi-mgmt::\S+192\.0\.2\.0/);
+    assert.equal(await stateETag(), state);
+    assert.deepEqual(rules("192.0.2.0/24"), []);
+    ci.git("reset", "--quiet", "--hard", mergeCommit);
+  });
+
+  test("what somebody changed by hand becomes one issue, which the next night updates", async () => {
+    const [rule = ""] = rules("198.51.100.0/24");
+    output("openstack", ["security", "group", "rule", "delete", rule]);
+    const first = await run("schedule");
+    assert.equal(first.jobs.get("drift lab"), 3, first.printed);
+    assert.match(issue("Drift on lab")?.description ?? "", /^- create `seed-\S*198\.51\.100\.0/m);
+    assert.match(first.printed, /issue: created/);
+
+    output("openstack", ["network", "set", "--description", "changed by hand", NETWORK]);
+    const second = await run("schedule");
+    assert.equal(second.jobs.get("drift lab"), 3, second.printed);
+    assert.match(second.printed, /issue: updated/);
+    assert.match(issue("Drift on lab")?.description ?? "", /^- update `\S*network` .*`description`/m);
+    assert.equal(gitlab.issues.filter(({ title }) => title === "Drift on lab").length, 1);
+  });
+
+  test("new releases become a merge request and an issue, once", () => {
+    const [open, ...more] = gitlab.mergeRequests;
+    assert.deepEqual(more, []);
+    assert.equal(open?.source_branch, "capi-mgmt/releases");
+    assert.match(open?.description ?? "", /v1\.14\.5/);
+    const files = gitlab.pushes.at(-1)?.actions ?? [];
+    assert.deepEqual(files.map(({ file_path }) => file_path).sort(), [
+      "config/defaults.yaml",
+      "docs/configuration.md",
+    ]);
+    assert.match(files[0]?.content ?? "", /v1\.14\.5/);
+    assert.match(
+      issue("Upstream releases that the version table does not allow")?.description ?? "",
+      /cluster-api-provider-openstack \S+ → v0\.15\.0/,
+    );
+  });
+
+  test("a deployment with the issue's fingerprint undoes the drift, and the issue is closed", async () => {
+    const description = issue("Drift on lab")?.description ?? "";
+    const approved = /CAPI_MGMT_APPROVED_FINGERPRINT=([0-9a-f]{64})/.exec(description)?.[1] ?? "";
+    const variables = { CAPI_MGMT_REFRESH: "1", CAPI_MGMT_APPROVED_FINGERPRINT: approved };
+    const { jobs, printed: log } = await run("push", variables, ["deploy lab"]);
+    assert.equal(jobs.get("deploy lab"), 0, log);
+    assert.equal(rules("198.51.100.0/24").length, 1);
+    const network = JSON.parse(output("openstack", ["network", "show", NETWORK, "-f", "json"])) as {
+      description: string;
+    };
+    assert.notEqual(network.description, "changed by hand");
+
+    const clean = await run("schedule");
+    assert.equal(clean.jobs.get("drift lab"), 0, clean.printed);
+    assert.match(clean.printed, /lab: no drift; the issue is closed/);
+    assert.equal(issue("Drift on lab")?.state, "closed");
+  });
+
+  test("no job printed, sent or wrote a secret", () => {
+    assert.ok(printed.join("").length > 10_000);
+    assertClean(printed.join("\n"), secrets, "the jobs' output");
+    const sent = [[...gitlab.notes.values()], gitlab.issues, gitlab.mergeRequests, gitlab.pushes];
+    assertClean(JSON.stringify(sent), secrets, "what GitLab was sent");
+    const state = join(ci.folder, ".gitlab-ci-local");
+    const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    assert.ok(files.length > 10);
+    for (const entry of files) {
+      const path = join(entry.parentPath, entry.name);
+      assertClean(readFileSync(path, "latin1"), secrets, path);
+    }
+    const changed = ["sites.yml", "Pulumi.lab.yaml"].map((name) =>
+      readFileSync(join(ci.folder, name), "utf8"),
+    );
+    assertClean(changed.join("\n"), secrets, "the working copy");
+    assertClean(readFileSync(GOLDEN, "utf8"), secrets, "the golden note");
+  });
+});
+
+/** A day that an exemption may name whenever the test runs. */
+function halfYearAhead(): string {
+  return new Date(Date.now() + 180 * 86_400_000).toISOString().slice(0, 10);
+}
