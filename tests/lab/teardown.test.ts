@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { enterLab, lab, openstack, output } from "../support/lab.ts";
+import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
+import { assertClean } from "../support/secretScan.ts";
 
 const root = process.getuid?.() === 0;
 const CLUSTER = "capi-mgmt-lab";
@@ -14,8 +16,13 @@ describe("the end of the management cluster", { skip: root ? false : "needs root
   before(() => enterLab());
 
   test("destroy leaves nothing but the data volume", () => {
+    const shown = lab("output", "--stack", "lab", "--engine", "embedded", "--json", "--show-secrets");
+    const outputs = JSON.parse(shown.stdout || "{}") as Record<string, unknown>;
+    const deployed = "magnumKubeconfig" in outputs;
+    const secrets = { ...siteSecrets(), ...(deployed ? outputSecrets(outputs) : {}) };
     const destroy = lab("destroy", "--stack", "lab", "--engine", "embedded");
     assert.equal(destroy.status, 0, destroy.stdout.slice(-6000) + destroy.stderr.slice(-3000));
+    assertClean(destroy.stdout + destroy.stderr, secrets, "the output of destroy");
     console.log(`destroy took ${destroy.seconds.toFixed(1)} s`);
     const ours = (kind: string[], column = "Name") =>
       openstack(...kind, "list").filter((item) => String(item[column] ?? item["name"]).includes(CLUSTER));
