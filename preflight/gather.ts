@@ -1,7 +1,6 @@
 /**
  * Asks the cloud, the mirror and the state store, side by side. Changes nothing anywhere.
  */
-import { GetBucketVersioningCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { Agent, fetch as send } from "undici";
 import type { Credentials } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
@@ -54,9 +53,11 @@ export async function gather(input: GatherInput): Promise<Facts> {
   };
   const cloud = new Cloud(loadCredentials(connection, {}, process.cwd()));
   try {
-    const scope = await fact(() => cloud.scope());
+    const asked = fact(() => cloud.scope());
+    const elsewhere = local(input);
+    const scope = await asked;
     // Without a token every other question gets the same refusal: it is asked once.
-    if ("error" in scope) return refused(scope.error, await local(input));
+    if ("error" in scope) return refused(scope.error, await elsewhere);
     const { keystoneTime } = scope.value;
     const clockSkew: Fact<number> =
       keystoneTime === undefined
@@ -107,7 +108,7 @@ export async function gather(input: GatherInput): Promise<Facts> {
         ),
       ),
       gatherQuotas(cloud, own),
-      local(input),
+      elsewhere,
     ]);
     return {
       scope,
@@ -253,6 +254,8 @@ async function inspectState(backendUrl: string): Promise<StateStore> {
     ...(endpoint === null ? {} : { endpoint: endpoint.includes("://") ? endpoint : `https://${endpoint}` }),
     maxAttempts: 2,
   };
+  // Loaded while the cloud answers: the client takes longer to load than to ask.
+  const { GetBucketVersioningCommand, HeadBucketCommand, S3Client } = await import("@aws-sdk/client-s3");
   const client = new S3Client(options);
   try {
     await client.send(new HeadBucketCommand({ Bucket: url.hostname }));

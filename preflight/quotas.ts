@@ -13,9 +13,13 @@ type Usage = Partial<Record<QuotaName, Quota>>;
  * @param own prefix of the names of this site's objects
  */
 export async function gatherQuotas(cloud: Cloud, own: string): Promise<NonNullable<Facts["quotas"]>> {
+  // 2.47 puts the flavor's size into the server, so that own use needs no second look-up.
+  const servers = cloud.get("compute", "/servers/detail", { microversion: "2.47" });
+  // Whoever needs it meets the failure.
+  servers.catch(() => undefined);
   const parts: [names: readonly QuotaName[], ask: () => Promise<Usage>][] = [
-    [["instances", "cores", "ram"], () => compute(cloud, own)],
-    [["volumes", "gigabytes"], () => volume(cloud, own)],
+    [["instances", "cores", "ram"], () => compute(cloud, own, servers)],
+    [["volumes", "gigabytes"], () => volume(cloud, own, servers)],
     [
       ["networks", "subnets", "routers", "ports", "floating_ips", "security_groups", "security_group_rules"],
       () => network(cloud, own),
@@ -52,12 +56,8 @@ function named(items: readonly Json[], own: string): Json[] {
   );
 }
 
-async function compute(cloud: Cloud, own: string): Promise<Usage> {
-  // 2.47 puts the flavor's size into the server, so that own use needs no second look-up.
-  const [limits, servers] = await Promise.all([
-    cloud.get("compute", "/limits"),
-    cloud.get("compute", "/servers/detail", { microversion: "2.47" }),
-  ]);
+async function compute(cloud: Cloud, own: string, asked: Promise<Json>): Promise<Usage> {
+  const [limits, servers] = await Promise.all([cloud.get("compute", "/limits"), asked]);
   const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
   const mine = named(objects(servers, "servers"), own);
   const sum = (key: string) =>
@@ -77,11 +77,11 @@ async function compute(cloud: Cloud, own: string): Promise<Usage> {
   };
 }
 
-async function volume(cloud: Cloud, own: string): Promise<Usage> {
+async function volume(cloud: Cloud, own: string, asked: Promise<Json>): Promise<Usage> {
   const [limits, volumes, servers] = await Promise.all([
     cloud.get("volume", "/limits"),
     cloud.get("volume", "/volumes/detail"),
-    cloud.get("compute", "/servers/detail"),
+    asked,
   ]);
   const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
   const machines = new Set(named(objects(servers, "servers"), own).map((server) => server["id"]));
