@@ -8,11 +8,13 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { project } from "./lab.ts";
 import { copyProject } from "./projectCopy.ts";
 
+const gitlabCiLocal = createRequire(import.meta.url).resolve("gitlab-ci-local/dist/index.js");
 const AUTHOR = { name: "test", email: "test@example.com" };
 
 /** What GitLab says a pipeline comes from. */
@@ -119,8 +121,8 @@ export class CiPipeline {
     const common = ["--color=false", "--ignore-predefined-vars", overridden];
     // Not spawnSync: the small GitLab lives in this process.
     const child = spawn(
-      join(project, "node_modules/.bin/gitlab-ci-local"),
-      [...common, "--variable", `CI_PIPELINE_SOURCE=${source}`, ...args],
+      process.execPath,
+      [gitlabCiLocal, ...common, "--variable", `CI_PIPELINE_SOURCE=${source}`, ...args],
       {
         cwd: this.folder,
         env: this.#environment,
