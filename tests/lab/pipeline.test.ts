@@ -26,7 +26,8 @@ const GOLDEN = join(import.meta.dirname, "golden/pipeline-note.md");
 const MERGE_REQUEST = 5;
 /** Answered by the lab's receiver like its own address. */
 const WEBHOOK = `http://${addresses.services}:${ports.slack}/services/PLANTED/pipeline`;
-const NETWORK = "capi-mgmt-lab";
+/** Security group of the seed. */
+const GROUP = "capi-mgmt-lab-seed";
 
 interface StackFile {
   encryptionsalt?: string;
@@ -213,14 +214,20 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     output("openstack", ["security", "group", "rule", "delete", rule]);
     const first = await run("schedule");
     assert.equal(first.jobs.get("drift lab"), 3, first.printed);
-    assert.match(issue("Drift on lab")?.description ?? "", /^- create `seed-\S*198\.51\.100\.0/m);
+    assert.match(
+      issue("Drift on lab")?.description ?? "",
+      /^- create `seed-firewall-ssh-198\.51\.100\.0-24`/m,
+    );
     assert.match(first.printed, /issue: created/);
 
-    output("openstack", ["network", "set", "--description", "changed by hand", NETWORK]);
+    output("openstack", ["security", "group", "set", "--description", "changed by hand", GROUP]);
     const second = await run("schedule");
     assert.equal(second.jobs.get("drift lab"), 3, second.printed);
     assert.match(second.printed, /issue: updated/);
-    assert.match(issue("Drift on lab")?.description ?? "", /^- update `\S*network` .*`description`/m);
+    assert.match(
+      issue("Drift on lab")?.description ?? "",
+      /^- update `seed-firewall-group` .*`description`/m,
+    );
     assert.equal(gitlab.issues.filter(({ title }) => title === "Drift on lab").length, 1);
   });
 
@@ -248,10 +255,10 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     const { jobs, printed: log } = await run("push", variables, ["deploy lab"]);
     assert.equal(jobs.get("deploy lab"), 0, log);
     assert.equal(rules("198.51.100.0/24").length, 1);
-    const network = JSON.parse(output("openstack", ["network", "show", NETWORK, "-f", "json"])) as {
+    const group = JSON.parse(output("openstack", ["security", "group", "show", GROUP, "-f", "json"])) as {
       description: string;
     };
-    assert.notEqual(network.description, "changed by hand");
+    assert.equal(group.description, "Who may reach the seed");
 
     const clean = await run("schedule");
     assert.equal(clean.jobs.get("drift lab"), 0, clean.printed);
