@@ -151,5 +151,8 @@ export class CiPipeline {
 /** From the lines `[run] -> deploy lab finished in 5.35 s  FAIL 1`; WARN is a failure that the job allows. */
 function exitCodes(printed: string): Map<string, number> {
   const pattern = /^(?:\s*\[run\] -> )?(\S.*?)\s+finished in [\d.]+ \w+(?:\s+(?:FAIL|WARN) (\d+))?\s*$/gm;
-  return new Map([...printed.matchAll(pattern)].map(([, name = "", code = "0"]) => [name, Number(code)]));
+  const ended = [...printed.matchAll(pattern)].map(
+    ([, name = "", code = "0"]) => [name, Number(code)] as const,
+  );
+  return new Map(ended.filter(([name]) => name !== "pipeline"));
 }
