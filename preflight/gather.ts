@@ -8,6 +8,7 @@ import { Cloud, type Json } from "../engine/providers/openstack/cloud.ts";
 import { loadCredentials } from "../engine/providers/openstack/credentials.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
 import { siteNames } from "../lib/names.ts";
+import { asked } from "./asked.ts";
 import type {
   Answer,
   Fact,
@@ -53,9 +54,9 @@ export async function gather(input: GatherInput): Promise<Facts> {
   };
   const cloud = new Cloud(loadCredentials(connection, {}, process.cwd()));
   try {
-    const asked = fact(() => cloud.scope());
+    const authenticated = fact(() => cloud.scope());
     const elsewhere = local(input);
-    const scope = await asked;
+    const scope = await authenticated;
     // Without a token every other question gets the same refusal: it is asked once.
     if ("error" in scope) return refused(scope.error, await elsewhere);
     const { keystoneTime } = scope.value;
@@ -64,13 +65,14 @@ export async function gather(input: GatherInput): Promise<Facts> {
         ? { error: "Keystone sends no Date header" }
         : { value: (keystoneTime - Date.now()) / 1000 };
     const own = siteNames(input.stack).cluster;
+    const asking = asked(cloud);
     const list = (
       service: Parameters<Cloud["get"]>[0],
       path: string,
       key: string,
       query: Record<string, string> = {},
-    ) => cloud.get(service, path, { query }).then((body) => (body[key] ?? []) as Json[]);
-    const flavors = cached(() => list("compute", "/flavors/detail", "flavors"));
+    ) => asking.get(service, path, { query }).then((body) => (body[key] ?? []) as Json[]);
+    const flavors = () => list("compute", "/flavors/detail", "flavors");
     const [
       seed,
       controlPlane,
@@ -107,7 +109,7 @@ export async function gather(input: GatherInput): Promise<Facts> {
           String(item["zoneName"]),
         ),
       ),
-      gatherQuotas(cloud, own),
+      gatherQuotas(asking, own),
       elsewhere,
     ]);
     return {
@@ -135,11 +137,6 @@ type List = (
   key: string,
   query?: Record<string, string>,
 ) => Promise<Json[]>;
-
-function cached<T>(action: () => Promise<T>): () => Promise<T> {
-  let result: Promise<T> | undefined;
-  return () => (result ??= action());
-}
 
 function findFlavor(flavors: readonly Json[], nameOrId: string): FoundFlavor | undefined {
   const found =

@@ -1,7 +1,8 @@
 /**
  * Limits and use of a project's quotas, and how much of the use is this site's own.
  */
-import type { Cloud, Json } from "../engine/providers/openstack/cloud.ts";
+import type { Json } from "../engine/providers/openstack/cloud.ts";
+import type { Asked } from "./asked.ts";
 import type { Fact, Facts, Quota } from "./facts.ts";
 import { QUOTA_NAMES, type QuotaName } from "./needs.ts";
 
@@ -12,14 +13,10 @@ type Usage = Partial<Record<QuotaName, Quota>>;
  *
  * @param own prefix of the names of this site's objects
  */
-export async function gatherQuotas(cloud: Cloud, own: string): Promise<NonNullable<Facts["quotas"]>> {
-  // 2.47 puts the flavor's size into the server, so that own use needs no second look-up.
-  const servers = cloud.get("compute", "/servers/detail", { microversion: "2.47" });
-  // Whoever needs it meets the failure.
-  servers.catch(() => undefined);
+export async function gatherQuotas(cloud: Asked, own: string): Promise<NonNullable<Facts["quotas"]>> {
   const parts: [names: readonly QuotaName[], ask: () => Promise<Usage>][] = [
-    [["instances", "cores", "ram"], () => compute(cloud, own, servers)],
-    [["volumes", "gigabytes"], () => volume(cloud, own, servers)],
+    [["instances", "cores", "ram"], () => compute(cloud, own)],
+    [["volumes", "gigabytes"], () => volume(cloud, own)],
     [
       ["networks", "subnets", "routers", "ports", "floating_ips", "security_groups", "security_group_rules"],
       () => network(cloud, own),
@@ -45,6 +42,11 @@ export async function gatherQuotas(cloud: Cloud, own: string): Promise<NonNullab
   >;
 }
 
+/** 2.47 puts the flavor's size into the server, so that own use needs no second look-up. */
+function serversOf(cloud: Asked): Promise<Json> {
+  return cloud.get("compute", "/servers/detail", { microversion: "2.47" });
+}
+
 function objects(body: Json, key: string): Json[] {
   return (body[key] ?? []) as Json[];
 }
@@ -56,8 +58,8 @@ function named(items: readonly Json[], own: string): Json[] {
   );
 }
 
-async function compute(cloud: Cloud, own: string, asked: Promise<Json>): Promise<Usage> {
-  const [limits, servers] = await Promise.all([cloud.get("compute", "/limits"), asked]);
+async function compute(cloud: Asked, own: string): Promise<Usage> {
+  const [limits, servers] = await Promise.all([cloud.get("compute", "/limits"), serversOf(cloud)]);
   const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
   const mine = named(objects(servers, "servers"), own);
   const sum = (key: string) =>
@@ -77,11 +79,11 @@ async function compute(cloud: Cloud, own: string, asked: Promise<Json>): Promise
   };
 }
 
-async function volume(cloud: Cloud, own: string, asked: Promise<Json>): Promise<Usage> {
+async function volume(cloud: Asked, own: string): Promise<Usage> {
   const [limits, volumes, servers] = await Promise.all([
     cloud.get("volume", "/limits"),
     cloud.get("volume", "/volumes/detail"),
-    asked,
+    serversOf(cloud),
   ]);
   const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
   const machines = new Set(named(objects(servers, "servers"), own).map((server) => server["id"]));
@@ -105,7 +107,7 @@ async function volume(cloud: Cloud, own: string, asked: Promise<Json>): Promise<
   };
 }
 
-async function network(cloud: Cloud, own: string): Promise<Usage> {
+async function network(cloud: Asked, own: string): Promise<Usage> {
   const { projectId } = await cloud.scope();
   if (projectId === undefined) throw new Error("the credentials are of no project");
   const kinds = {
@@ -155,7 +157,7 @@ async function network(cloud: Cloud, own: string): Promise<Usage> {
   );
 }
 
-async function loadBalancer(cloud: Cloud, own: string): Promise<Usage> {
+async function loadBalancer(cloud: Asked, own: string): Promise<Usage> {
   const { projectId } = await cloud.scope();
   if (projectId === undefined) throw new Error("the credentials are of no project");
   const [quota, balancers] = await Promise.all([
