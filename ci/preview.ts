@@ -7,6 +7,7 @@ import { type Change, parsePreview } from "./changes.ts";
 import { commandLine, run } from "./engine.ts";
 import { EXIT, gitlabOfJob, policyVerdict, preflightVerdict, requireVariables, siteArgument } from "./job.ts";
 import { marker, renderNote } from "./note.ts";
+import { withoutSecrets } from "./secrets.ts";
 
 /** Lines of a failed preview that a note shows: the end says what went wrong. */
 const FAILURE_LINES = 30;
@@ -45,5 +46,5 @@ async function preview(): Promise<{ changes: Change[]; failure?: string }> {
     return { changes: [], failure: (error as Error).message };
   }
   const lines = `${result.stderr}\n${result.stdout}`.trim().split("\n");
-  return { changes: [], failure: lines.slice(-FAILURE_LINES).join("\n") };
+  return { changes: [], failure: withoutSecrets(lines.slice(-FAILURE_LINES).join("\n")) };
 }

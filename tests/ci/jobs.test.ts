@@ -80,6 +80,23 @@ void test("a preview that fails leaves a note that says so, and fails", async ()
   );
 });
 
+void test("what a failed preview says goes into the note without the job's secrets", async () => {
+  const clouds = { clouds: { openstack: { auth: { application_credential_secret: "PLANTED-credential" } } } };
+  writeFileSync(join(folder, "clouds.yaml"), JSON.stringify(clouds));
+  writeFileSync(join(folder, "passphrase"), "PLANTED passphrase\n");
+  standInPulumi("error: 401 for PLANTED-credential, PLANTED-s3-key, PLANTED passphrase; and so on", 255);
+  const { code } = await job("preview", {
+    OS_CLIENT_CONFIG_FILE: join(folder, "clouds.yaml"),
+    PULUMI_CONFIG_PASSPHRASE_FILE: join(folder, "passphrase"),
+    AWS_SECRET_ACCESS_KEY: "PLANTED-s3-key",
+  });
+  assert.equal(code, 1);
+  assert.match(
+    receiver.notes.get(5)?.[0]?.body ?? "",
+    /error: 401 for \[secret\], \[secret\], \[secret\]; and so on/,
+  );
+});
+
 void test("the preview's note is updated by the next push", async () => {
   standInPulumi(changed);
   await job("preview");
