@@ -112,7 +112,7 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
       ["bin/preflight.ts", "lab", "--json"],
       ["bin/config.ts", "lab", "--json"],
     ] as const) {
-      assert.ok(run(program, ...args).stdout.length > 100, program);
+      assert.ok(run(program, ...args).stdout.length > 20, program);
     }
   });
 

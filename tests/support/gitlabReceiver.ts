@@ -2,6 +2,7 @@
  * A small GitLab on loopback: the calls of ci/gitlab.ts, kept in memory, with the token checked as GitLab checks it.
  * Does not prove permissions, rate limits or GitLab's rendering of markdown.
  */
+import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -41,7 +42,7 @@ export interface GitLabReceiver {
 }
 
 export async function startGitLabReceiver(): Promise<GitLabReceiver> {
-  const token = "project-token-of-the-test";
+  const token = `project-token-${randomUUID()}`;
   const notes: GitLabReceiver["notes"] = new Map();
   const issues: Item[] = [];
   const mergeRequests: Item[] = [];
