@@ -141,7 +141,8 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
     const seen = new Set<string>();
     let KeyMarker: string | undefined;
     let VersionIdMarker: string | undefined;
-    do {
+    let more = true;
+    while (more) {
       const page = await s3.send(
         new ListObjectVersionsCommand({ Bucket: bucket, KeyMarker, VersionIdMarker }),
       );
@@ -152,7 +153,8 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
         seen.add(Key.split("/")[1] ?? "");
       }
       ({ NextKeyMarker: KeyMarker, NextVersionIdMarker: VersionIdMarker } = page);
-    } while (KeyMarker !== undefined);
+      more = page.IsTruncated === true;
+    }
     s3.destroy();
     for (const folder of ["stacks", "backups", "history"]) assert.ok(seen.has(folder), [...seen].join(", "));
   });
