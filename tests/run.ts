@@ -24,7 +24,7 @@ const LAYERS: Record<string, { files: string[]; concurrency: number; timeout: nu
   lab: {
     files: [
       ...["site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"],
-      ...["refusals", "deploy", "handover", "pipeline", "changes", "teardown"],
+      ...["refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown"],
     ].map((name) => `tests/lab/${name}.test.ts`),
     concurrency: 1,
     timeout: 45 * 60_000,
