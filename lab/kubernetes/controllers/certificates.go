@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/keyutil"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -153,13 +154,14 @@ func newKubeconfig(cluster, server string, caCertificate, caKey []byte) ([]byte,
 	if err != nil {
 		return nil, fmt.Errorf("certificate of %s-ca: %w", cluster, err)
 	}
-	block, _ := pem.Decode(caKey)
-	if block == nil {
-		return nil, fmt.Errorf("key of %s-ca: no PEM data", cluster)
-	}
-	by, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	// PKCS #1 as Cluster API writes it, or PKCS #8 as Magnum does.
+	parsed, err := keyutil.ParsePrivateKeyPEM(caKey)
 	if err != nil {
 		return nil, fmt.Errorf("key of %s-ca: %w", cluster, err)
+	}
+	by, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("key of %s-ca: not an RSA key", cluster)
 	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -42,6 +42,32 @@ func TestKubeconfigIsForTheEndpointAndSignedByTheClustersAuthority(t *testing.T)
 	}
 }
 
+func TestKubeconfigIsSignedWithAKeyAsMagnumWritesIt(t *testing.T) {
+	ca, err := newKeyPair("ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(ca["tls.key"])
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := newKubeconfig("c1", "https://a:6443", ca["tls.crt"], pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !kubeconfigGood(content, "https://a:6443", ca["tls.crt"]) {
+		t.Error("the kubeconfig is not good")
+	}
+	if _, err := newKubeconfig("c1", "https://a:6443", ca["tls.crt"], []byte("no key")); err == nil {
+		t.Error("no key was taken for one")
+	}
+}
+
 func TestKubeconfigIsMadeAgainWhenItNoLongerFits(t *testing.T) {
 	ca, _ := newKeyPair("ca")
 	other, _ := newKeyPair("ca")

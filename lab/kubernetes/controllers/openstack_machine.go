@@ -175,7 +175,8 @@ func (c openStackMachineController) server(ctx context.Context, o *infrav1.OpenS
 	if o.Spec.IdentityRef != nil {
 		identity = *o.Spec.IdentityRef
 	}
-	tags := append([]string{resourceName(infrastructure, machine.Spec.ClusterName)}, infrastructure.Spec.Tags...)
+	// Only those asked for, as upstream: Nova takes 60 characters, fewer than the resource name of a tenant's cluster has.
+	tags := slices.Clone(infrastructure.Spec.Tags)
 	for _, tag := range o.Spec.Tags {
 		if !slices.Contains(tags, tag) {
 			tags = append(tags, tag)
