@@ -80,6 +80,8 @@ function siteSettings(venv: string, password: string): Parameters<typeof renderI
     project_name: "service",
     user_domain_name: "Default",
     project_domain_name: "Default",
+    // A tenant's application credential is asked for at the public endpoint.
+    cafile: paths.ca,
   };
   return {
     DEFAULT: {
