@@ -232,6 +232,7 @@ const isMachine = ({ service }: LabProcess) => /^(machine|control-plane)-/.test(
 
 /** Ends everything in order: services, then machines, then database and broker. Data stays. */
 export async function stopSite(progress: Progress): Promise<void> {
+  refuseOtherOwner();
   const isInfrastructure = ({ service }: LabProcess) => infrastructure.includes(service);
   // first and at once: seeing its machines go down, it would record them as stopped, and start would not bring them back
   await endProcesses(({ service }) => service === "nova-compute", 0);
@@ -253,6 +254,7 @@ export async function stopSite(progress: Progress): Promise<void> {
 
 /** Removes the lab and all its data, also what a killed run left behind. What `prepare` built stays in the cache. */
 export async function resetSite(progress: Progress): Promise<void> {
+  refuseOtherOwner();
   await progress.step("processes", async () => {
     await endMachines(0);
     await endProcesses(() => true, 3000);
@@ -298,11 +300,22 @@ export async function siteStatus(artifacts: Artifacts): Promise<StatusRow[]> {
 /** Names the state folder of the lab that runs on this machine: its network namespace can exist only once. */
 const ownerFile = "/run/capi-mgmt-lab";
 
-/** @throws Error if the lab of another checkout runs here; one that left only its record is forgotten. */
-function takeMachine(): void {
+/**
+ * @throws Error if the lab of another checkout runs here: its namespaces would be taken for this one's. One that left only
+ *   its record, or that was removed with its checkout, is forgotten.
+ */
+function refuseOtherOwner(): void {
   const owner = existsSync(ownerFile) ? readFileSync(ownerFile, "utf8").trim() : stateDir;
-  if (owner !== stateDir && (labNamespaces().length > 0 || findProcesses(owner).length > 0)) {
+  if (
+    owner !== stateDir &&
+    existsSync(owner) &&
+    (labNamespaces().length > 0 || findProcesses(owner).length > 0)
+  ) {
     throw new Error(`the lab of ${owner} runs on this machine: stop or reset it there first`);
   }
+}
+
+function takeMachine(): void {
+  refuseOtherOwner();
   writeFileSync(ownerFile, `${stateDir}\n`);
 }
