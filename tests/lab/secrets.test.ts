@@ -139,6 +139,7 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
       credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
     });
     const seen = new Set<string>();
+    let versions = 0;
     let KeyMarker: string | undefined;
     let VersionIdMarker: string | undefined;
     let more = true;
@@ -151,18 +152,22 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
         const stored = Buffer.from((await Body?.transformToByteArray()) ?? []);
         assertClean((Key.endsWith(".gz") ? gunzipSync(stored) : stored).toString("latin1"), secrets, Key);
         seen.add(Key.split("/")[1] ?? "");
+        versions += 1;
       }
       ({ NextKeyMarker: KeyMarker, NextVersionIdMarker: VersionIdMarker } = page);
       more = page.IsTruncated === true;
     }
     s3.destroy();
+    console.log(`${versions} versions of objects were searched`);
     for (const folder of ["stacks", "backups", "history"]) assert.ok(seen.has(folder), [...seen].join(", "));
   });
 
   test("no log of the lab or of the seed holds one", () => {
-    const logs = readdirSync(paths.log);
+    const logs = readdirSync(paths.log, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
     assert.ok(logs.length > 5, logs.join(" "));
-    for (const name of logs) assertClean(readFileSync(join(paths.log, name), "latin1"), secrets, name);
+    for (const name of logs) assertClean(readFileSync(name, "latin1"), secrets, name);
     const script =
       "cat /var/log/cloud-init*.log /var/log/auth.log 2>/dev/null; journalctl --no-pager 2>/dev/null; true";
     const ofSeed = output(join(project, "bin/seed-ssh"), ["lab", "--", `sudo sh -c '${script}'`]);
