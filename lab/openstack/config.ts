@@ -179,6 +179,9 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         storage_availability_zone: "nova",
         public_endpoint: publicUrl("cinder"),
         report_interval: 5,
+        // The scheduler knows a backend only from what it is told while it runs; by default that is every other minute.
+        periodic_interval: 5,
+        periodic_fuzzy_delay: 0,
       },
       files: { volume_driver: "capi_lab_cinder.FileVolumeDriver", volume_backend_name: "files" },
       coordination: { backend_url: `file://${data}/cinder/coordination` },

@@ -46,6 +46,7 @@ export const contentTasks: readonly ContentTask[] = [
   { name: "images", needs: ["glance"], make: ensureImages },
   { name: "external network", needs: ["neutron"], make: ensureExternalNetwork },
   { name: "quotas", needs: ["nova", "neutron", "cinder"], make: ensureQuotas },
+  { name: "volume backend", needs: ["cinder", "cinder-volume", "cinder-scheduler"], make: awaitVolumeBackend },
   { name: "hypervisor", needs: ["nova", "nova-compute", "nova-scheduler"], make: awaitHypervisor },
 ];
 
@@ -141,6 +142,16 @@ async function ensureQuotas(cloud: Cloud): Promise<void> {
 }
 
 /** Nova can place servers: the compute host is mapped to its cell (the scheduler discovers it every two seconds). */
+/** Until cinder-volume has told the scheduler of its backend, every volume would fail. */
+async function awaitVolumeBackend(cloud: Cloud): Promise<void> {
+  for (let attempt = 0; attempt < 180; attempt++) {
+    const { pools } = await cloud.get<{ pools: unknown[] }>("cinder", "/v3/scheduler-stats/get_pools");
+    if (pools.length > 0) return;
+    await sleep(500);
+  }
+  throw new Error("Cinder's scheduler knows no backend: see `npm run lab -- logs cinder-scheduler`");
+}
+
 async function awaitHypervisor(cloud: Cloud): Promise<void> {
   for (let attempt = 0; attempt < 180; attempt++) {
     const { hypervisors } = await cloud.get<{ hypervisors: unknown[] }>("nova", "/v2.1/os-hypervisors");
