@@ -46,7 +46,11 @@ export const contentTasks: readonly ContentTask[] = [
   { name: "images", needs: ["glance"], make: ensureImages },
   { name: "external network", needs: ["neutron"], make: ensureExternalNetwork },
   { name: "quotas", needs: ["nova", "neutron", "cinder"], make: ensureQuotas },
-  { name: "volume backend", needs: ["cinder", "cinder-volume", "cinder-scheduler"], make: awaitVolumeBackend },
+  {
+    name: "volume backend",
+    needs: ["cinder", "cinder-volume", "cinder-scheduler"],
+    make: awaitVolumeBackend,
+  },
   { name: "hypervisor", needs: ["nova", "nova-compute", "nova-scheduler"], make: awaitHypervisor },
 ];
 
