@@ -1,35 +1,45 @@
 /**
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
- * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the small real site of lab/, its parts, and the whole
- * life of a management cluster on it), `parity` (the embedded engine against the real Pulumi CLI). Further arguments
- * narrow the run to the test files whose path contains one of them: `npm test -- config`.
+ * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
+ * real site of lab/), `lab-parts` (the site's parts and the providers on it), `parity` (the embedded engine against the
+ * real Pulumi CLI). Further arguments narrow the run to the test files whose path contains one of them:
+ * `npm test -- config`.
  */
 import { globSync } from "node:fs";
 import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
-/** What each layer holds: where its files are, how many run side by side, and the limit for one test in milliseconds. */
-const LAYERS: Record<string, { files: string[]; concurrency: number; timeout: number }> = {
+interface Layer {
+  readonly files: readonly string[];
+  /** Files side by side. */
+  readonly concurrency: number;
+  /** Limit for one test, in milliseconds. */
+  readonly timeout: number;
+  /** One file after the other on one site, where a file that fails has a second run. */
+  readonly inTurn: boolean;
+}
+
+/** Files of tests/lab, in the order given: a test that runs beside another would see its changes. */
+function onTheLab(...names: string[]): Layer {
+  const files = names.map((name) => `tests/lab/${name}.test.ts`);
+  return { files, concurrency: 1, timeout: 45 * 60_000, inTurn: true };
+}
+
+const LAYERS: Readonly<Record<string, Layer>> = {
   fast: {
     files: [
       "tests/{config,lib,components,program,engine,lab-unit,bin,policy,preflight,handover,state,ci}/**/*.test.ts",
     ],
     concurrency: 2,
     timeout: 60_000,
+    inTurn: false,
   },
-  // One site, one network namespace: a lab test that runs beside another would see its changes. In the order of a
-  // cluster's life, so that the stack is deployed once for all who need it.
-  lab: {
-    files: [
-      ...["site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"],
-      ...["refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown"],
-    ].map((name) => `tests/lab/${name}.test.ts`),
-    concurrency: 1,
-    timeout: 45 * 60_000,
-  },
-  parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000 },
+  // In the order of a cluster's life, so that the stack is deployed once for all who need it.
+  lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown"),
+  "lab-parts": onTheLab("site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"),
+  parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
 };
 
 const root = join(import.meta.dirname, "..");
@@ -49,24 +59,48 @@ if (files.length === 0) {
   process.exit(2);
 }
 
-const counts = { passed: 0, failed: 0, skipped: 0 };
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** Runs files and shows what happens; suites only group tests, so counting them would report more than was asserted. */
+function runFiles(chosen: readonly string[]): Promise<Counts> {
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const { concurrency, timeout } = layer as Layer;
+  const stream = run({ files: [...chosen], concurrency, timeout, cwd: root });
+  stream.on("test:pass", (event) => {
+    if (event.details.type === "suite") return;
+    if (event.skip !== undefined) counts.skipped += 1;
+    else counts.passed += 1;
+  });
+  stream.on("test:fail", (event) => {
+    if (event.details.type !== "suite") counts.failed += 1;
+  });
+  return new Promise((done) => {
+    const shown = stream.compose(spec);
+    shown.on("end", () => done(counts));
+    shown.pipe(process.stdout, { end: false });
+  });
+}
+
+/** One file after the other; one that fails is run once more, and the second run decides. */
+async function runInTurn(chosen: readonly string[]): Promise<Counts> {
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const file of chosen) {
+    let counts = await runFiles([file]);
+    if (counts.failed > 0) {
+      console.log(`== ${relative(root, file)}: ${counts.failed} failed, once more`);
+      counts = await runFiles([file]);
+    }
+    for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
+  }
+  return total;
+}
+
 const started = Date.now();
-const stream = run({ files, concurrency: layer.concurrency, timeout: layer.timeout, cwd: root });
-// Suites only group tests: counting them too would report more than was asserted.
-stream.on("test:pass", (event) => {
-  if (event.details.type === "suite") return;
-  if (event.skip !== undefined) counts.skipped += 1;
-  else counts.passed += 1;
-});
-stream.on("test:fail", (event) => {
-  if (event.details.type !== "suite") counts.failed += 1;
-  process.exitCode = 1;
-});
-stream
-  .compose(spec)
-  .on("end", () => {
-    console.log(`${name} tests took ${((Date.now() - started) / 1000).toFixed(1)} s`);
-    console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-    if (counts.passed === 0 && counts.skipped === 0) process.exitCode = 1;
-  })
-  .pipe(process.stdout);
+const { passed, failed, skipped } = await (layer.inTurn ? runInTurn(files) : runFiles(files));
+console.log(`${name} tests took ${((Date.now() - started) / 1000).toFixed(1)} s`);
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+if (failed > 0 || passed + skipped === 0) process.exitCode = 1;
