@@ -2,6 +2,7 @@
  * How the program reaches the seed: the SSH connection, and scripts that run over it. Upstream analogue: Ansible's
  * connection to the seed host.
  */
+import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { durationSeconds } from "../config/units.ts";
@@ -87,4 +88,9 @@ export function seedScript(
     },
     { ...opts, ...(secret ? { additionalSecretOutputs: ["stdout", "stderr"] } : {}) },
   );
+}
+
+/** Short, and the same for the same text: for `runAgainOn`, where the text itself would be in the state again. */
+export function fingerprint(text: pulumi.Input<string>): pulumi.Output<string> {
+  return pulumi.output(text).apply((known) => createHash("sha256").update(known).digest("hex"));
 }

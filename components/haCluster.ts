@@ -1,7 +1,6 @@
 /**
  * The HA management cluster, made by Cluster API on k3s. Upstream analogue: azimuth-ops role capi_cluster.
  */
-import { createHash } from "node:crypto";
 import * as k8s from "@pulumi/kubernetes";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
@@ -18,7 +17,7 @@ import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
 import { chart } from "./chart.ts";
-import { type Connection, seedScript } from "./connection.ts";
+import { type Connection, fingerprint, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
 import { MachineImage } from "./machineImage.ts";
 import { type NetworkOutputs, SeedNetwork } from "./seedNetwork.ts";
@@ -199,7 +198,7 @@ export class HaCluster extends pulumi.ComponentResource {
         connection: args.connection,
         script: clusterTeardownScript({ ...this.target(args), timeout: args.cluster.timeouts.delete }),
         // With the values come credentials, addresses, network and image: they go after it.
-        runAgainOn: [fingerprint(values)],
+        runAgainOn: [fingerprint(pulumi.jsonStringify(values))],
         hasDelete: true,
       },
       // Cluster API does the deleting.
@@ -221,7 +220,7 @@ export class HaCluster extends pulumi.ComponentResource {
         connection,
         script: clusterReadyScript({ ...this.target(args), timeout: cluster.timeouts.ready }),
         // Whatever changes the release makes it wait again.
-        runAgainOn: [serverId, cluster.chart.version, fingerprint(values)],
+        runAgainOn: [serverId, cluster.chart.version, fingerprint(pulumi.jsonStringify(values))],
       },
       // What it waits for is what the release makes.
       { parent: this, dependsOn: [release] },
@@ -242,9 +241,4 @@ export class HaCluster extends pulumi.ComponentResource {
   private target(args: HaClusterArgs) {
     return { cluster: args.clusterName, namespace: CLUSTER_NAMESPACE };
   }
-}
-
-/** Short and the same for the same values: they themselves would be in the state three times more. */
-function fingerprint(values: object): pulumi.Output<string> {
-  return pulumi.jsonStringify(values).apply((text) => createHash("sha256").update(text).digest("hex"));
 }

@@ -2,11 +2,10 @@
  * The HA cluster's kubeconfig in the home of the seed's user. Upstream analogue: the last tasks of azimuth-ops role
  * capi_cluster.
  */
-import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { seedAccessScript } from "../lib/cluster-scripts.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
-import { type Connection, seedScript } from "./connection.ts";
+import { type Connection, fingerprint, seedScript } from "./connection.ts";
 
 export interface SeedAccessArgs {
   readonly connection: pulumi.Input<Connection>;
@@ -38,7 +37,8 @@ export class SeedAccess extends pulumi.ComponentResource {
           user: args.user,
           fileName: args.fileName,
         }),
-        runAgainOn: [args.serverId, fingerprint(args.kubeconfig)],
+        // No secret: the kubeconfig's key alone has more entropy than the sum.
+        runAgainOn: [args.serverId, pulumi.unsecret(fingerprint(args.kubeconfig))],
         hasDelete: true,
       },
       { parent: this },
@@ -46,11 +46,4 @@ export class SeedAccess extends pulumi.ComponentResource {
     this.path = pulumi.unsecret(file.stdout);
     this.registerOutputs({ path: this.path });
   }
-}
-
-/** Tells one kubeconfig from another without giving it away: its key alone has more entropy than the sum. */
-function fingerprint(kubeconfig: pulumi.Input<string>): pulumi.Output<string> {
-  return pulumi.unsecret(
-    pulumi.output(kubeconfig).apply((text) => createHash("sha256").update(text).digest("hex")),
-  );
 }

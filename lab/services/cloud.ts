@@ -44,6 +44,15 @@ export async function callApi(
   return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() };
 }
 
+/** An API answered with another status than 2xx. */
+export class ApiError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /** What the administrator needs: JSON in, JSON out, errors with the API's own words. */
 export class Cloud {
   private readonly secrets: Secrets;
@@ -53,7 +62,7 @@ export class Cloud {
     this.secrets = secrets;
   }
 
-  /** @throws Error with method, path, status and the API's message if the status is not 2xx. */
+  /** @throws ApiError with method, path, status and the API's message if the status is not 2xx. */
   async call<T>(
     api: ApiName,
     method: string,
@@ -73,7 +82,8 @@ export class Cloud {
       bypass: this.secrets.bypassToken,
     });
     if (answer.status < 200 || answer.status > 299) {
-      throw new Error(`${api}: ${method} ${path} answered ${answer.status}: ${answer.body.slice(0, 400)}`);
+      const words = answer.body.slice(0, 400);
+      throw new ApiError(answer.status, `${api}: ${method} ${path} answered ${answer.status}: ${words}`);
     }
     return (answer.body ? JSON.parse(answer.body) : undefined) as T;
   }

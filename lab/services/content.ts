@@ -3,7 +3,7 @@
  * Each is made if it is missing, so a start after an interrupted one ends in the same state.
  */
 import { sleep } from "../run.ts";
-import { addresses, kubernetesVersion, projectName } from "../site.ts";
+import { type ApiName, addresses, kubernetesVersion, projectName } from "../site.ts";
 import type { Cloud } from "./cloud.ts";
 
 interface Named {
@@ -146,21 +146,28 @@ async function ensureQuotas(cloud: Cloud): Promise<void> {
 }
 
 /** Nova can place servers: the compute host is mapped to its cell (the scheduler discovers it every two seconds). */
-/** Until cinder-volume has told the scheduler of its backend, every volume would fail. */
-async function awaitVolumeBackend(cloud: Cloud): Promise<void> {
-  for (let attempt = 0; attempt < 180; attempt++) {
-    const { pools } = await cloud.get<{ pools: unknown[] }>("cinder", "/v3/scheduler-stats/get_pools");
-    if (pools.length > 0) return;
-    await sleep(500);
-  }
-  throw new Error("Cinder's scheduler knows no backend: see `npm run lab -- logs cinder-scheduler`");
+function awaitHypervisor(cloud: Cloud): Promise<void> {
+  return awaitAny(cloud, "nova", "/v2.1/os-hypervisors", "Nova lists no hypervisor", "nova-scheduler");
 }
 
-async function awaitHypervisor(cloud: Cloud): Promise<void> {
+/** Until cinder-volume has told the scheduler of its backend, every volume would fail. */
+function awaitVolumeBackend(cloud: Cloud): Promise<void> {
+  const path = "/v3/scheduler-stats/get_pools";
+  return awaitAny(cloud, "cinder", path, "Cinder's scheduler knows no backend", "cinder-scheduler");
+}
+
+/** Waits until a list, which is all that the API answers there, has an entry. */
+async function awaitAny(
+  cloud: Cloud,
+  api: ApiName,
+  path: string,
+  problem: string,
+  service: string,
+): Promise<void> {
   for (let attempt = 0; attempt < 180; attempt++) {
-    const { hypervisors } = await cloud.get<{ hypervisors: unknown[] }>("nova", "/v2.1/os-hypervisors");
-    if (hypervisors.length > 0) return;
+    const [list = []] = Object.values(await cloud.get<Record<string, unknown[]>>(api, path));
+    if (list.length > 0) return;
     await sleep(500);
   }
-  throw new Error("Nova lists no hypervisor: see `npm run lab -- logs nova-scheduler`");
+  throw new Error(`${problem}: see \`npm run lab -- logs ${service}\``);
 }

@@ -1,6 +1,5 @@
 /** What a kubeconfig's connection says when it works and in each way it can fail, against a TLS server on loopback. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -10,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import type { Server } from "node:https";
 import { apiVersion } from "../../handover/reachable.ts";
+import { selfSigned } from "../support/selfSigned.ts";
 
 const files = mkdtempSync(join(tmpdir(), "capi-mgmt-reachable-"));
 let server: Server;
@@ -17,20 +17,7 @@ let url = "";
 let caCert = "";
 
 before(async () => {
-  const [key, cert] = [join(files, "key.pem"), join(files, "cert.pem")];
-  const request = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "1",
-  ];
-  const subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
-  execFileSync("openssl", [...request, ...subject, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  const { key, cert } = selfSigned(files);
   caCert = readFileSync(cert, "utf8");
   server = createServer({ key: readFileSync(key), cert: caCert }, (asked, answer) => {
     const allowed = asked.headers.authorization === "Bearer good" || asked.url === "/version";

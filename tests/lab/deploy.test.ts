@@ -13,9 +13,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
-import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetObjectCommand } from "@aws-sdk/client-s3";
 import { paths } from "../../lab/site.ts";
 import { command, enterLab, lab, openstack, output, project, type Ran } from "../support/lab.ts";
+import { labS3 } from "../support/labS3.ts";
 
 const root = process.getuid?.() === 0;
 /** Issue A's limit for the state of a deployed stack. */
@@ -299,17 +300,7 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
   });
 
   test("the state is small and holds no secret in plain", async () => {
-    const client = new S3Client({
-      region: "us-east-1",
-      endpoint: "http://203.0.113.10:7070",
-      forcePathStyle: true,
-      credentials: JSON.parse(
-        output("bash", [
-          "-c",
-          `printf '{"accessKeyId":"%s","secretAccessKey":"%s"}' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY"`,
-        ]),
-      ) as { accessKeyId: string; secretAccessKey: string },
-    });
+    const client = labS3();
     const object = await client.send(
       new GetObjectCommand({ Bucket: "capi-mgmt-state", Key: ".pulumi/stacks/capi-mgmt/lab.json.gz" }),
     );

@@ -10,7 +10,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
 import { fingerprint, parsePreview } from "../../ci/changes.ts";
 import { approvedFingerprint } from "../../ci/note.ts";
@@ -21,6 +21,7 @@ import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabRecei
 import { enterLab, lab, labEnvironment, openstack, output } from "../support/lab.ts";
 import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
+import { labS3 } from "../support/labS3.ts";
 
 const GOLDEN = join(import.meta.dirname, "golden/pipeline-note.md");
 const MERGE_REQUEST = 5;
@@ -114,13 +115,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
   }
 
   async function stateETag(): Promise<string | undefined> {
-    const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = labEnvironment();
-    const s3 = new S3Client({
-      region: "us-east-1",
-      endpoint: `http://${addresses.services}:${ports.s3}`,
-      forcePathStyle: true,
-      credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
-    });
+    const s3 = labS3();
     const Key = ".pulumi/stacks/capi-mgmt/lab.json.gz";
     const { ETag } = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key }));
     s3.destroy();

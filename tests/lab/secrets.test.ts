@@ -13,14 +13,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { GetObjectCommand, ListObjectVersionsCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetObjectCommand, ListObjectVersionsCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
 import { Crypter } from "../../engine/passphrase.ts";
 import { addresses, bucket, paths, ports } from "../../lab/site.ts";
-import { command, enterLab, lab, labEnvironment, output, project, type Ran } from "../support/lab.ts";
+import { command, enterLab, lab, output, project, type Ran } from "../support/lab.ts";
 import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
 import { copyProject } from "../support/projectCopy.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
+import { labS3 } from "../support/labS3.ts";
 
 /** Answered by the lab's receiver like its own address. */
 const WEBHOOK = `http://${addresses.services}:${ports.slack}/services/PLANTED/secrets`;
@@ -131,13 +132,7 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
   });
 
   test("nothing in the state store holds one in plain: state, backups, history, locks, every version", async () => {
-    const { AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = labEnvironment();
-    const s3 = new S3Client({
-      region: "us-east-1",
-      endpoint: `http://${addresses.services}:${ports.s3}`,
-      forcePathStyle: true,
-      credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
-    });
+    const s3 = labS3();
     const seen = new Set<string>();
     let versions = 0;
     let KeyMarker: string | undefined;

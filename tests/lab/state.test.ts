@@ -17,13 +17,14 @@ import {
   ListObjectVersionsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
+  type S3Client,
 } from "@aws-sdk/client-s3";
 import { type Command, runEngine } from "../../engine/main.ts";
 import { addresses, ports } from "../../lab/site.ts";
 import { Cloud } from "../engine/support/cloud.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
 import { command, enterLab } from "../support/lab.ts";
+import { labS3 } from "../support/labS3.ts";
 
 const project = join(import.meta.dirname, "../..");
 const Bucket = `state-test-${process.pid}`;
@@ -43,8 +44,7 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     home = mkdtempSync(join(tmpdir(), "state-test-"));
     const { s3AccessKey, s3SecretKey } = loadSecrets();
     keysOfStore = { AWS_ACCESS_KEY_ID: s3AccessKey, AWS_SECRET_ACCESS_KEY: s3SecretKey };
-    const credentials = { accessKeyId: s3AccessKey, secretAccessKey: s3SecretKey };
-    s3 = new S3Client({ region: "us-east-1", endpoint, forcePathStyle: true, credentials });
+    s3 = labS3();
   });
   after(async () => {
     rmSync(home, { recursive: true });

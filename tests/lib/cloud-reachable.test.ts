@@ -3,12 +3,12 @@
  * to an operator in each case.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { runShell, temporaryFolder } from "../support/shell.ts";
+import { selfSigned } from "../support/selfSigned.ts";
 
 /** Answers with the status that the path names; a process of its own, because the script is waited for. */
 const SERVER = `
@@ -21,20 +21,7 @@ server.listen(0, "127.0.0.1", () => console.log(server.address().port));`;
 
 async function site(context: TestContext) {
   const folder = temporaryFolder(context);
-  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")] as const;
-  const request = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "1",
-  ];
-  const subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
-  execFileSync("openssl", [...request, ...subject, "-keyout", key, "-out", cert], { stdio: "ignore" });
+  const { key, cert } = selfSigned(folder);
   const server: ChildProcess = spawn(process.execPath, ["-e", SERVER, key, cert]);
   context.after(() => server.kill());
   const [line] = (await once(server.stdout!, "data")) as [Buffer];
