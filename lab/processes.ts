@@ -19,7 +19,7 @@ import {
   statSync,
 } from "node:fs";
 import { setPriority } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { inNamespace, sleep } from "./run.ts";
 import { paths, stateDir } from "./site.ts";
 
@@ -94,15 +94,15 @@ interface ServiceRecord {
 
 const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 
-/** Records of services whose pid is not taken by a later process, by session. */
-function readRecords(): Map<number, ServiceRecord> {
+/** Records of services whose pid is not taken by a later process, by session; `folder` is where a lab keeps them. */
+function readRecords(folder: string = paths.run): Map<number, ServiceRecord> {
   const records = new Map<number, ServiceRecord>();
-  if (!existsSync(paths.run)) return records;
+  if (!existsSync(folder)) return records;
   const boot = bootId();
-  for (const name of readdirSync(paths.run)) {
+  for (const name of readdirSync(folder)) {
     if (!name.endsWith(".pid")) continue;
     try {
-      const record = JSON.parse(readFileSync(join(paths.run, name), "utf8")) as ServiceRecord;
+      const record = JSON.parse(readFileSync(join(folder, name), "utf8")) as ServiceRecord;
       if (record.boot !== boot || takenByAnother(record)) continue;
       records.set(record.pid, record);
     } catch {
@@ -130,9 +130,9 @@ function isStray(pid: string, dir: string): boolean {
   return readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync("/proc/self/ns/net");
 }
 
-/** Every live process of this lab: by its environment, or by the session of a recorded service. */
+/** Every live process of the lab in `dir`: by its environment, or by the session of a recorded service. */
 export function findProcesses(dir: string = stateDir): LabProcess[] {
-  const records = dir === stateDir ? readRecords() : new Map<number, ServiceRecord>();
+  const records = readRecords(join(dir, relative(stateDir, paths.run)));
   const found: LabProcess[] = [];
   for (const entry of readdirSync("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
@@ -240,14 +240,15 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
 }
 
 /**
- * Ends every process that `mine` selects: SIGTERM, then SIGKILL for what is left after `patience` milliseconds.
+ * Ends every process of the lab in `dir` that `mine` selects: SIGTERM, then SIGKILL for what is left after `patience` milliseconds.
  * @returns the processes that had to be killed.
  */
 export async function endProcesses(
   mine: (candidate: LabProcess) => boolean,
   patience: number,
+  dir: string = stateDir,
 ): Promise<LabProcess[]> {
-  const select = () => findProcesses().filter(mine);
+  const select = () => findProcesses(dir).filter(mine);
   for (const { pid } of select()) signalProcess(pid, "SIGTERM");
   const deadline = Date.now() + patience;
   let left = select();

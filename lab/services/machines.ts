@@ -5,7 +5,6 @@ import { existsSync, readFileSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { type LabProcess, endProcesses, findProcesses, signalProcess } from "../processes.ts";
 import { run, sleep } from "../run.ts";
-import { stateDir } from "../site.ts";
 
 const isMachine = ({ service }: LabProcess) => service.startsWith("machine-");
 const isControlPlane = ({ service }: LabProcess) => service.startsWith("control-plane-");
@@ -45,19 +44,19 @@ interface LoopDevice {
   "back-file": string;
 }
 
-/** Detaches the loop devices of this lab's volumes, also of files that are deleted already. */
-export async function detachVolumes(): Promise<void> {
-  for (const device of await labLoopDevices()) await run("losetup", ["-d", device], { allowFailure: true });
+/** Detaches the loop devices of the volumes of the lab in `dir`, also of files that are deleted already. */
+export async function detachVolumes(dir: string): Promise<void> {
+  for (const device of await loopDevices(dir)) await run("losetup", ["-d", device], { allowFailure: true });
 }
 
-/** Loop devices whose file is one of this lab's volumes. */
-async function labLoopDevices(): Promise<string[]> {
+/** Loop devices whose file is below `dir`. */
+async function loopDevices(dir: string): Promise<string[]> {
   const { stdout } = await run("losetup", ["--json", "--list", "-O", "NAME,BACK-FILE"], {
     allowFailure: true,
   });
   if (!stdout.trim()) return [];
   const { loopdevices } = JSON.parse(stdout) as { loopdevices: LoopDevice[] };
-  return loopdevices.flatMap((entry) => (entry["back-file"].startsWith(`${stateDir}/`) ? [entry.name] : []));
+  return loopdevices.flatMap((entry) => (entry["back-file"].startsWith(`${dir}/`) ? [entry.name] : []));
 }
 
 /** Removes the machines' control groups (named lab-<first 18 characters of the server's id>). */

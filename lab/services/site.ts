@@ -21,11 +21,12 @@ import { run, runInside, sleep } from "../run.ts";
 import { internalUrl, paths, projectName, publicUrl, region, stateDir } from "../site.ts";
 import { ensureBucket } from "./bucket.ts";
 import { ensureCertificates } from "./certificates.ts";
-import { Cloud, cloudsYaml } from "./cloud.ts";
+import { ApiError, Cloud, cloudsYaml } from "./cloud.ts";
 import { contentTasks } from "./content.ts";
 import { type Service, defineServices, forgetMessages, infrastructure, makeFolders } from "./definitions.ts";
-import { detachVolumes, endMachines, removeControlGroups } from "./machines.ts";
-import { ensureNetwork, labNamespaces, removeNetwork } from "./network.ts";
+import { endMachines } from "./machines.ts";
+import { ensureNetwork } from "./network.ts";
+import { releaseMachine, takeMachine } from "./owner.ts";
 import { type Secrets, loadSecrets, writeFernetKeys, writePrivate } from "./secrets.ts";
 
 /** Roles of the project's user and its application credential. */
@@ -45,7 +46,7 @@ export function siteArtifacts(): Artifacts {
 
 /** Starts whatever does not run and answer; everything started answers when this returns. */
 export async function startSite(artifacts: Artifacts, progress: Progress): Promise<void> {
-  takeMachine();
+  await takeMachine();
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   writeFileSync(artifactsFile, `${JSON.stringify(artifacts, null, 2)}\n`);
   const secrets = loadSecrets();
@@ -179,7 +180,7 @@ async function makeContent(make: () => Promise<void>): Promise<void> {
     try {
       return await make();
     } catch (error) {
-      if (attempt === 3) throw error;
+      if (attempt === 3 || !(error instanceof ApiError) || error.status < 500) throw error;
       await sleep(1000);
     }
   }
@@ -232,7 +233,7 @@ const isMachine = ({ service }: LabProcess) => /^(machine|control-plane)-/.test(
 
 /** Ends everything in order: services, then machines, then database and broker. Data stays. */
 export async function stopSite(progress: Progress): Promise<void> {
-  refuseOtherOwner();
+  await takeMachine();
   const isInfrastructure = ({ service }: LabProcess) => infrastructure.includes(service);
   // first and at once: seeing its machines go down, it would record them as stopped, and start would not bring them back
   await endProcesses(({ service }) => service === "nova-compute", 0);
@@ -244,27 +245,17 @@ export async function stopSite(progress: Progress): Promise<void> {
     ),
   ]);
   await progress.step("database and broker", () => endProcesses(() => true, 20_000));
-  await progress.step("volumes and network", async () => {
-    await detachVolumes();
-    removeControlGroups();
-    await removeNetwork();
-    rmSync(ownerFile, { force: true });
-  });
+  await progress.step("volumes and network", releaseMachine);
 }
 
 /** Removes the lab and all its data, also what a killed run left behind. What `prepare` built stays in the cache. */
 export async function resetSite(progress: Progress): Promise<void> {
-  refuseOtherOwner();
+  await takeMachine();
   await progress.step("processes", async () => {
     await endMachines(0);
     await endProcesses(() => true, 3000);
   });
-  await progress.step("volumes and network", async () => {
-    await detachVolumes();
-    removeControlGroups();
-    await removeNetwork();
-    rmSync(ownerFile, { force: true });
-  });
+  await progress.step("volumes and network", releaseMachine);
   await progress.step("data", () => {
     rmSync(stateDir, { recursive: true, force: true });
     return Promise.resolve();
@@ -295,27 +286,4 @@ export async function siteStatus(artifacts: Artifacts): Promise<StatusRow[]> {
       }
     }),
   );
-}
-
-/** Names the state folder of the lab that runs on this machine: its network namespace can exist only once. */
-const ownerFile = "/run/capi-mgmt-lab";
-
-/**
- * @throws Error if the lab of another checkout runs here: its namespaces would be taken for this one's. One that left only
- *   its record, or that was removed with its checkout, is forgotten.
- */
-function refuseOtherOwner(): void {
-  const owner = existsSync(ownerFile) ? readFileSync(ownerFile, "utf8").trim() : stateDir;
-  if (
-    owner !== stateDir &&
-    existsSync(owner) &&
-    (labNamespaces().length > 0 || findProcesses(owner).length > 0)
-  ) {
-    throw new Error(`the lab of ${owner} runs on this machine: stop or reset it there first`);
-  }
-}
-
-function takeMachine(): void {
-  refuseOtherOwner();
-  writeFileSync(ownerFile, `${stateDir}\n`);
 }
