@@ -7,7 +7,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { MagnumConfig } from "../config/schema.ts";
 import { accessWorksScript } from "../lib/cluster-scripts.ts";
 import { kubeconfigExpiry, kubeconfigServer, tokenKubeconfig } from "../lib/kubeconfig.ts";
-import { type Connection, seedScript } from "./connection.ts";
+import { CLUSTER_NAMESPACE } from "../lib/names.ts";
+import { type Connection, fingerprint, seedScript } from "./connection.ts";
 
 /** Namespace, service account and role binding, by the name that azimuth-ops gives them. */
 const ACCOUNT = "capi-mgmt";
@@ -41,22 +42,24 @@ export class MagnumAccess extends pulumi.ComponentResource {
     const admin = pulumi.secret(args.adminKubeconfig);
     if (kind === "certificate") {
       this.stackOutputs = {
-        magnumKubeconfig: this.working(name, args, admin),
+        magnumKubeconfig: this.working(name, args, admin, undefined),
         magnumKubeconfigExpiry: pulumi.unsecret(admin.apply(kubeconfigExpiry)),
       };
     } else {
-      const data = this.token(name, rotation);
+      const token = this.token(name, rotation);
       const kubeconfig = pulumi.secret(
-        pulumi.all([admin, data]).apply(([kubeconfig, token]) =>
+        pulumi.all([admin, token.data]).apply(([kubeconfig, data]) =>
           tokenKubeconfig({
             name: args.clusterName,
             server: kubeconfigServer(kubeconfig),
-            caCert: decoded(token, "ca.crt"),
-            token: decoded(token, "token"),
+            caCert: decoded(data, "ca.crt"),
+            token: decoded(data, "token"),
           }),
         ),
       );
-      this.stackOutputs = { magnumKubeconfig: this.working(name, args, kubeconfig) };
+      this.stackOutputs = {
+        magnumKubeconfig: this.working(name, args, kubeconfig, token.metadata.name),
+      };
     }
     // Without the kubeconfig: a secret stands in the state once, where it is made (docs/decisions).
     const { magnumKubeconfigExpiry } = this.stackOutputs;
@@ -64,23 +67,30 @@ export class MagnumAccess extends pulumi.ComponentResource {
   }
 
   /**
-   * The kubeconfig once the seed has used it, by the address that Magnum will use. An engine deletes what it replaced
-   * after everything else went well: where this fails, the old token stays.
+   * The kubeconfig once the seed has used its like, by the address that Magnum will use. An engine deletes what it
+   * replaced after everything else went well: where this fails, the old token stays.
    */
   private working(
     name: string,
     args: MagnumAccessArgs,
     kubeconfig: pulumi.Output<string>,
+    tokenSecret: pulumi.Output<string> | undefined,
   ): pulumi.Output<string> {
     const { connection, serverId, clusterName: cluster } = args;
     const works = seedScript(
       `${name}-works`,
       {
         connection,
-        script: kubeconfig.apply((text) =>
-          accessWorksScript({ cluster, kubeconfig: text, timeout: WORK_TIMEOUT }),
+        script: pulumi.output(tokenSecret).apply((secret) =>
+          accessWorksScript({
+            cluster,
+            namespace: CLUSTER_NAMESPACE,
+            token: secret === undefined ? undefined : { namespace: ACCOUNT, secret },
+            timeout: WORK_TIMEOUT,
+          }),
         ),
-        runAgainOn: [serverId],
+        // No secret: the kubeconfig's token or key alone has more entropy than the sum.
+        runAgainOn: [serverId, pulumi.unsecret(fingerprint(kubeconfig))],
       },
       { parent: this },
     );
@@ -91,7 +101,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
    * The token's secret. Its name holds the rotation: a change makes the new one, which must fill before anything
    * else happens, and only then deletes the old one, which revokes it.
    */
-  private token(name: string, rotation: number): pulumi.Output<Record<string, string>> {
+  private token(name: string, rotation: number): k8s.core.v1.Secret {
     const child = { parent: this };
     const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, { metadata: { name: ACCOUNT } }, child);
     const account = new k8s.core.v1.ServiceAccount(
@@ -128,7 +138,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
       // A token that is handed out must be allowed to do something.
       { parent: this, dependsOn: [binding] },
     );
-    return token.data;
+    return token;
   }
 }
 

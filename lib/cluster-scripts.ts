@@ -64,18 +64,20 @@ export function cloudReachableScript(args: {
   });
 }
 
-/** Fails with the likely cause if a kubeconfig does not work from the seed. */
-export function accessWorksScript(args: {
-  /** Name of the cluster, for messages. */
-  readonly cluster: string;
-  /** Secret. */
-  readonly kubeconfig: string;
-  /** How long to try, as a duration. */
-  readonly timeout: string;
-}): string {
-  return script(["access-works"], {
-    CONTENT: args.kubeconfig,
+/** Fails with the likely cause if Magnum's kubeconfig, put together on the seed, does not work there. */
+export function accessWorksScript(
+  args: ClusterArgs & {
+    /** The secret with the token; without it the kubeconfig is the cluster's own. */
+    readonly token: { readonly namespace: string; readonly secret: string } | undefined;
+    /** How long to try, as a duration. */
+    readonly timeout: string;
+  },
+): string {
+  return script(["cluster-kubeconfig", "access-works"], {
     CLUSTER: args.cluster,
+    NAMESPACE: args.namespace,
+    TOKEN_NAMESPACE: args.token?.namespace,
+    TOKEN_SECRET: args.token?.secret,
     WORK_SECONDS: durationSeconds(args.timeout),
   });
 }

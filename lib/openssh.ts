@@ -7,10 +7,10 @@
  * (bin/seed-ssh does). Who knows the login key is root on the seed and could read the host key there, so nothing is
  * given away. See docs/decisions.
  */
-import { createPrivateKey, createPublicKey, hkdfSync } from "node:crypto";
+import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from "node:crypto";
 
 export interface DerivedKey {
-  /** OpenSSH private key file. Secret. */
+  /** Private key file. Secret. */
   readonly privateKey: string;
   /** `ssh-ed25519 AAAA… <name>`, as known_hosts and Pulumi's `connection.hostKey` take it. */
   readonly publicKey: string;
@@ -31,38 +31,55 @@ function wireString(value: string | Uint8Array): Buffer {
 }
 
 /**
- * The host key of machine `name`, an Ed25519 key derived with HKDF-SHA256 (RFC 5869).
+ * The host key of machine `name`, an Ed25519 key derived with HKDF-SHA256 (RFC 5869), as an OpenSSH file: what every
+ * sshd reads.
  *
  * @param loginKey private key of the machine's key pair; line ends and spaces around it do not matter
  * @param name the machine, so that two machines with one key pair have different host keys
  */
 export function deriveHostKey(loginKey: string, name: string): DerivedKey {
-  return deriveKey(loginKey, name, "capi-mgmt ssh host key");
+  const key = deriveKey(loginKey, name, "capi-mgmt ssh host key");
+  return { privateKey: opensshPrivateKey(key, name), publicKey: publicKeyLine(key, name) };
 }
 
 /**
  * The key that the program logs in to machine `name` with, derived likewise. Every Command keeps its connection twice
- * in the state: Nova's RSA key there would be a fifth of it.
+ * in the state: Nova's RSA key there would be a fifth of it, and this one as an OpenSSH file three times what it is in
+ * PKCS #8, which pulumi-command reads too.
  */
 export function deriveConnectionKey(loginKey: string, name: string): DerivedKey {
-  return deriveKey(loginKey, name, "capi-mgmt ssh connection key");
-}
-
-function deriveKey(loginKey: string, name: string, purpose: string): DerivedKey {
-  const material = loginKey.replaceAll("\r\n", "\n").trim();
-  const seed = Buffer.from(hkdfSync("sha256", material, name, purpose, SEED_BYTES));
-  const key = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: "der", type: "pkcs8" });
-  const spki = createPublicKey(key).export({ format: "der", type: "spki" });
-  const publicBytes = spki.subarray(spki.length - SEED_BYTES);
-  const publicBlob = Buffer.concat([wireString(KEY_TYPE), wireString(publicBytes)]);
+  const key = deriveKey(loginKey, name, "capi-mgmt ssh connection key");
   return {
-    privateKey: opensshPrivateKey(publicBlob, publicBytes, seed, name),
-    publicKey: `${KEY_TYPE} ${publicBlob.toString("base64")} ${name}`,
+    privateKey: String(key.export({ format: "pem", type: "pkcs8" })),
+    publicKey: publicKeyLine(key, name),
   };
 }
 
-/** The file format openssh-key-v1 (OpenSSH's PROTOCOL.key), unencrypted. */
-function opensshPrivateKey(publicBlob: Buffer, publicBytes: Buffer, seed: Buffer, comment: string): string {
+function deriveKey(loginKey: string, name: string, purpose: string): KeyObject {
+  const material = loginKey.replaceAll("\r\n", "\n").trim();
+  const seed = Buffer.from(hkdfSync("sha256", material, name, purpose, SEED_BYTES));
+  return createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: "der", type: "pkcs8" });
+}
+
+/** The last bytes of an Ed25519 key's DER form are the key itself, private or public. */
+function rawBytes(key: KeyObject): Buffer {
+  const type = key.type === "private" ? "pkcs8" : "spki";
+  return (key.export({ format: "der", type } as { format: "der"; type: "spki" }) as Buffer).subarray(
+    -SEED_BYTES,
+  );
+}
+
+function publicBlob(key: KeyObject): Buffer {
+  return Buffer.concat([wireString(KEY_TYPE), wireString(rawBytes(createPublicKey(key)))]);
+}
+
+function publicKeyLine(key: KeyObject, name: string): string {
+  return `${KEY_TYPE} ${publicBlob(key).toString("base64")} ${name}`;
+}
+
+/** An Ed25519 private key in the file format openssh-key-v1 (OpenSSH's PROTOCOL.key), unencrypted. */
+export function opensshPrivateKey(key: KeyObject, comment: string): string {
+  const [seed, publicBytes] = [rawBytes(key), rawBytes(createPublicKey(key))];
   // The check number is random upstream; it guards encrypted files only. A constant keeps the output the same.
   const check = Buffer.from("63617069", "hex");
   let secret = Buffer.concat([
@@ -83,7 +100,7 @@ function opensshPrivateKey(publicBlob: Buffer, publicBytes: Buffer, seed: Buffer
     wireString("none"),
     wireString(""),
     one,
-    wireString(publicBlob),
+    wireString(publicBlob(key)),
     wireString(secret),
   ]);
   const lines = file.toString("base64").match(/.{1,70}/g) ?? [];

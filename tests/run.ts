@@ -37,7 +37,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     inTurn: false,
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
-  lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown"),
+  lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown", "otherSite"),
   "lab-parts": onTheLab("site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"),
   parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
 };

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { enterLab, lab, openstack, output, project } from "../support/lab.ts";
-import { deployWith } from "../support/labStack.ts";
+import { runWith } from "../support/labStack.ts";
 
 const root = process.getuid?.() === 0;
 const CLUSTER = "capi-mgmt-lab";
@@ -75,7 +75,7 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
   test("one more worker and another flavor: the machines are rolled, and as many are there as asked for", async () => {
     const before = workers().map(({ ID }) => ID);
     const began = Date.now();
-    const up = await deployWith("lab", {
+    const up = await runWith("up", "lab", {
       "capi-mgmt:cluster": { workers: { count: 4, flavor: FLAVOR }, healthChecks: { unhealthy: "10s" } },
     });
     assert.equal(up.exitCode, 0, up.printed.slice(-4000));

@@ -24,7 +24,7 @@ import { tokenKubeconfig } from "../../lib/kubeconfig.ts";
 import { kayobeConfig } from "../handover/support.ts";
 import { renderMagnum, renderTemplate } from "../support/kolla.ts";
 import { command, enterLab, lab, openstack, output, project } from "../support/lab.ts";
-import { deployWith } from "../support/labStack.ts";
+import { runWith } from "../support/labStack.ts";
 
 /** What Magnum tells of a cluster, as far as it is looked at. */
 interface Cluster {
@@ -96,7 +96,7 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   /** `up` with other settings for Magnum; answers what was printed. */
   const deployMagnum = async (magnum: object, exitCode = 0): Promise<string> => {
     const began = Date.now();
-    const done = await deployWith("lab", { "capi-mgmt:magnum": magnum });
+    const done = await runWith("up", "lab", { "capi-mgmt:magnum": magnum });
     console.log(`up took ${((Date.now() - began) / 1000).toFixed(1)} s`);
     assert.equal(done.exitCode, exitCode, done.printed.slice(-5000));
     return done.printed;
@@ -376,7 +376,7 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   test("a rotation makes a token that works, and then the old one is refused; unused templates go with their images", async () => {
     const before = kept("before", outputs()["magnumKubeconfig"] ?? "");
     const seen = watchSecrets(kept("admin", outputs()["haKubeconfig"] ?? ""));
-    const back = await deployWith("lab", {});
+    const back = await runWith("up", "lab", {});
     const events = await seen();
     assert.equal(back.exitCode, 0, back.printed.slice(-4000));
     const filled = events.lastIndexOf("MODIFIED capi-mgmt-service-account-1");

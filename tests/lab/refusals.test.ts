@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { paths } from "../../lab/site.ts";
 import { enterLab, lab, openstack, output } from "../support/lab.ts";
-import { deployWith } from "../support/labStack.ts";
+import { runWith } from "../support/labStack.ts";
 
 const root = process.getuid?.() === 0;
 const CLUSTER = "capi-mgmt-lab";
@@ -39,7 +39,7 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
     const text = readFileSync(paths.clouds, "utf8");
     writeFileSync(clouds, text.replace(/(application_credential_secret: ).*/, `$1${wrong}`), { mode: 0o600 });
     for (const more of [{}, UNCHECKED]) {
-      const up = await deployWith("lab", {}, { ...more, OS_CLIENT_CONFIG_FILE: clouds });
+      const up = await runWith("up", "lab", {}, { ...more, OS_CLIENT_CONFIG_FILE: clouds });
       assert.equal(up.exitCode, 1, up.printed);
       assert.match(up.printed, /401|authentication/i);
       assert.ok(!up.printed.includes(wrong));
@@ -49,13 +49,13 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
 
   test("no such flavor: preflight names it; without preflight Nova does, and the rest is kept", async () => {
     const config = { "capi-mgmt:seed": { flavor: "lab.none" } };
-    const checked = await deployWith("lab", config);
+    const checked = await runWith("up", "lab", config);
     assert.equal(checked.exitCode, 1, checked.printed);
     assert.match(checked.printed, /flavor\.seed +lab\.none with .* no such flavor +FAIL/i);
     assert.match(checked.printed, /openstack flavor list/, "where the legal ones are found");
     assert.deepEqual(existing(), {});
 
-    const up = await deployWith("lab", config, UNCHECKED);
+    const up = await runWith("up", "lab", config, UNCHECKED);
     assert.equal(up.exitCode, 1, up.printed);
     assert.match(up.printed, /seed-server \(create\)\n.*lab\.none/);
     assert.match(up.printed, /Kept: /);
@@ -75,10 +75,10 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
       output("openstack", ["--os-cloud", "admin", "quota", "set", "--instances", String(instances), PROJECT]);
     quota(0);
     try {
-      const checked = await deployWith("lab", {});
+      const checked = await runWith("up", "lab", {});
       assert.equal(checked.exitCode, 1, checked.printed);
       assert.match(checked.printed, /instances/);
-      const up = await deployWith("lab", {}, UNCHECKED);
+      const up = await runWith("up", "lab", {}, UNCHECKED);
       assert.equal(up.exitCode, 1, up.printed);
       assert.match(up.printed, /seed-server \(create\)\n.*[Qq]uota exceeded for instances/);
       assert.deepEqual(existing(), before);
@@ -90,7 +90,7 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
   test("servers that end in error: the failing conditions and events are told; afterwards the cluster comes up", async () => {
     assert.equal(lab("fault", "controllers", "server=ERROR").status, 0);
     const config = { "capi-mgmt:cluster": { timeouts: { ready: "40s" } } };
-    const failed = await deployWith("lab", config);
+    const failed = await runWith("up", "lab", config);
     assert.equal(failed.exitCode, 1, failed.printed);
     assert.match(failed.printed, /cluster-ready \(create\)/);
     assert.match(
@@ -101,7 +101,7 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
     assert.match(failed.printed, /last events in default:/);
     assert.equal(lab("fault", "controllers", "server=").status, 0);
 
-    const up = await deployWith("lab", {});
+    const up = await runWith("up", "lab", {});
     assert.equal(up.exitCode, 0, up.printed.slice(-6000));
     const { port, ...once } = existing();
     assert.ok((port ?? 0) >= 7, `${port} ports`);

@@ -1,7 +1,7 @@
 /**
  * Destroying what deploy.test.ts deployed: every OpenStack object is gone but the data volume, seen from outside.
  *
- * Named so that it runs last of the lab's tests. With nothing deployed it still proves that nothing is left over.
+ * With nothing deployed it still proves that nothing is left over.
  */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";

@@ -354,7 +354,30 @@ test("a release that cannot read what is stored now is refused", (context) => {
   assert.ok(!run.calls.some((call) => /replace|patch/.test(call)));
 });
 
-const KUBECONFIG = "apiVersion: v1\nusers: [{ user: { token: s3cret } }]";
+/**
+ * kubectl as access-works.sh calls it: k3s has the cluster's kubeconfig, the cluster the token's secret; `can-i` is answered
+ * only to a kubeconfig that has the token where one is expected, and the cluster's own otherwise.
+ */
+function kubectlOf(folder: string, tokenSecret: string, canI: string): string {
+  return `
+case "$*" in
+  "get secret capi-mgmt-x-kubeconfig"*) base64 <<< "own kubeconfig" ;;
+  *"config view"*) grep -q "own kubeconfig" "$2" && printf https://192.0.2.1:6443 ;;
+  *"get secret ${tokenSecret} --namespace capi-mgmt "*)
+    [[ -e ${folder}/no-token ]] && { echo 'Error from server (NotFound): secrets "${tokenSecret}" not found' >&2; exit 1; }
+    echo "server 192.0.2.1 token s3cret" ;;
+  *can-i*)
+    grep -q "${tokenSecret === "" ? "own kubeconfig" : "s3cret"}" "$2" || exit 9
+    ${canI} ;;
+  *) exit 8 ;;
+esac`;
+}
+
+const TOKEN_SECRET = "capi-mgmt-service-account-1";
+const accessVariables = (tokenSecret: string, seconds: number) => ({
+  ...{ CLUSTER: "capi-mgmt-x", NAMESPACE: "capi-mgmt", WORK_SECONDS: seconds },
+  ...{ TOKEN_NAMESPACE: "capi-mgmt", TOKEN_SECRET: tokenSecret },
+});
 
 /** The answer of `kubectl auth can-i`, the exit code with it, and what the operator is told. */
 const ACCESS: [string, string, number, RegExp][] = [
@@ -384,35 +407,48 @@ const ACCESS: [string, string, number, RegExp][] = [
     /the seed does not reach the API of cluster capi-mgmt-x: Unable to connect .*i\/o timeout; see cluster\.apiServer\.allowedCidrs/,
   ],
 ];
-for (const [what, answer, code, told] of ACCESS) {
-  test(`Magnum's access is tried from the seed: ${what}`, (t) => {
-    const folder = temporaryFolder(t);
-    writeFileSync(join(folder, "answer"), answer);
-    const run = runShell(folder, {
-      files: ["access-works"],
-      variables: { CONTENT: KUBECONFIG, CLUSTER: "capi-mgmt-x", WORK_SECONDS: 0 },
-      programs: {
-        kubectl: `[[ $(cat "$KUBECONFIG") == *s3cret* ]] || exit 9\ncat ${folder}/answer >&2\nexit ${code}`,
-      },
-      run: "on_create",
+for (const tokenSecret of [TOKEN_SECRET, ""]) {
+  for (const [what, answer, code, told] of ACCESS) {
+    const form = tokenSecret === "" ? "certificate" : "token";
+    test(`Magnum's access is tried from the seed with a ${form}: ${what}`, (t) => {
+      const folder = temporaryFolder(t);
+      writeFileSync(join(folder, "answer"), answer);
+      const run = runShell(folder, {
+        files: ["cluster-kubeconfig", "access-works"],
+        variables: accessVariables(tokenSecret, 0),
+        programs: { kubectl: kubectlOf(folder, tokenSecret, `cat ${folder}/answer >&2; exit ${code}`) },
+        run: "on_create",
+      });
+      assert.equal(run.code === 0, code === 0, run.stderr);
+      assert.equal(run.stdout, code === 0 ? "works\n" : "");
+      assert.match(run.stderr.trim(), told);
+      assert.doesNotMatch(run.stderr + run.calls.join(), /s3cret/);
     });
-    assert.equal(run.code === 0, code === 0, run.stderr);
-    assert.equal(run.stdout, code === 0 ? "works\n" : "");
-    assert.match(run.stderr.trim(), told);
-    assert.doesNotMatch(run.stderr + run.calls.join(), /s3cret/);
-  });
+  }
 }
 
 test("Magnum's access is tried again until the time is over, with a new account that the API does not know yet", (t) => {
   const folder = temporaryFolder(t);
+  const canI = `[[ -e ${folder}/asked ]] && exit 0; touch ${folder}/asked; echo Unauthorized >&2; exit 1`;
   const run = runShell(folder, {
-    files: ["access-works"],
-    variables: { CONTENT: KUBECONFIG, CLUSTER: "capi-mgmt-x", WORK_SECONDS: 30 },
-    programs: {
-      kubectl: `[[ -e ${folder}/asked ]] && exit 0\ntouch ${folder}/asked\necho Unauthorized >&2\nexit 1`,
-      sleep: "exit 0",
-    },
+    files: ["cluster-kubeconfig", "access-works"],
+    variables: accessVariables(TOKEN_SECRET, 30),
+    programs: { kubectl: kubectlOf(folder, TOKEN_SECRET, canI), sleep: "exit 0" },
     run: "on_create",
   });
-  assert.deepEqual([run.code, run.stdout, run.calls.length], [0, "works\n", 3], run.stderr);
+  assert.deepEqual([run.code, run.stdout], [0, "works\n"], run.stderr);
+  assert.equal(run.calls.filter((call) => call.includes("can-i")).length, 2);
+});
+
+test("Magnum's access is refused where the token's secret is gone, and no kubeconfig stays in memory", (t) => {
+  const folder = temporaryFolder(t);
+  writeFileSync(join(folder, "no-token"), "");
+  const run = runShell(folder, {
+    files: ["cluster-kubeconfig", "access-works"],
+    variables: accessVariables(TOKEN_SECRET, 0),
+    programs: { kubectl: kubectlOf(folder, TOKEN_SECRET, "exit 7") },
+    run: "(on_create) || true; ls /dev/shm",
+  });
+  assert.match(run.stderr, /has no token in secret capi-mgmt\/capi-mgmt-service-account-1/);
+  assert.doesNotMatch(run.stdout, /capi-mgmt-kubeconfig/);
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import ssh2 from "ssh2";
 import { userData } from "../../lib/cloud-init.ts";
-import { deriveConnectionKey, deriveHostKey } from "../../lib/openssh.ts";
+import { deriveConnectionKey, deriveHostKey, opensshPrivateKey } from "../../lib/openssh.ts";
 import { parse } from "yaml";
 import { temporaryFolder } from "../support/shell.ts";
 
@@ -62,6 +62,15 @@ test("ssh2 and ssh-keygen read both halves, and they belong together", (context)
   const keygen = spawnSync("ssh-keygen", ["-y", "-f", join(folder, "key")], { encoding: "utf8" });
   if (keygen.error !== undefined) return context.diagnostic("no ssh-keygen on this machine");
   assert.equal(keygen.stdout.trim(), publicKey);
+});
+
+test("the connection's key is a PKCS #8 file, a third of an OpenSSH file, and the half that the machine authorises", () => {
+  const { privateKey, publicKey } = deriveConnectionKey(LOGIN_KEY, "seed");
+  assert.match(privateKey, /^-----BEGIN PRIVATE KEY-----\n/);
+  assert.ok(privateKey.length < 130, `${privateKey.length} characters`);
+  const parsed = ssh2.utils.parseKey(opensshPrivateKey(createPrivateKey(privateKey), "seed"));
+  assert.ok(!(parsed instanceof Error));
+  assert.equal(`ssh-ed25519 ${parsed.getPublicSSH().toString("base64")} seed`, publicKey);
 });
 
 test("user data gives the machine this one host key and nothing that changes from run to run", () => {

@@ -11,17 +11,25 @@ import { stackEnvironment } from "../../lab/stack.ts";
 import { paths } from "../../lab/site.ts";
 import { output, project } from "./lab.ts";
 
+interface Ended {
+  readonly exitCode: number;
+  readonly printed: string;
+  /** Resources by what was done to them. */
+  readonly counts: Readonly<Partial<Record<string, number>>>;
+}
+
 /**
- * `up` of a stack with more configuration.
+ * A command on a stack with more configuration.
  *
  * @param config full key (`capi-mgmt:magnum`) to value, merged into the file's
  * @param more environment of the program, over the lab's
  */
-export async function deployWith(
+export async function runWith(
+  command: "up" | "destroy",
   stack: string,
   config: Readonly<Record<string, unknown>>,
   more: Readonly<Record<string, string>> = {},
-): Promise<{ exitCode: number; printed: string }> {
+): Promise<Ended> {
   const folder = mkdtempSync(join(tmpdir(), "lab-project-"));
   try {
     // A project of its own: everything is the real one's but the stack's file.
@@ -46,8 +54,9 @@ export async function deployWith(
     const env = { ...process.env, ...more };
     const backendUrl = env["PULUMI_BACKEND_URL"] ?? "";
     const passphrase = readFileSync(paths.passphrase, "utf8").trim();
-    const run = { command: "up" as const, stack, projectDir: folder, backendUrl, passphrase, env, out };
-    return { exitCode: (await runEngine(run)).exitCode, printed };
+    const run = { command, stack, projectDir: folder, backendUrl, passphrase, env, out };
+    const { exitCode, summary } = await runEngine(run);
+    return { exitCode, printed, counts: summary.counts };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import ssh2, { type Client as SshClient, type ConnectConfig } from "ssh2";
 import type { Log, Properties } from "../../provider.ts";
 import { isMap } from "../../values.ts";
+import { withoutPkcs8 } from "./privateKey.ts";
 
 /** Sessions at once on one connection: OpenSSH's MaxSessions is 10, and one is left for a look at the environment. */
 const SESSIONS = 8;
@@ -158,9 +159,10 @@ function configOf(connection: Properties, where: string): ConnectConfig {
   };
   const password = optional(connection["password"]);
   if (password !== undefined) Object.assign(config, { password, tryKeyboard: true });
-  const privateKey = optional(connection["privateKey"]);
-  if (privateKey !== undefined) {
+  const given = optional(connection["privateKey"]);
+  if (given !== undefined) {
     const passphrase = optional(connection["privateKeyPassword"]);
+    const privateKey = readPrivateKey(given, where);
     const parsed = ssh2.utils.parseKey(privateKey, passphrase);
     if (parsed instanceof Error)
       throw new Error(`the private key for ${where} cannot be read: ${parsed.message}`);
@@ -185,6 +187,14 @@ function configOf(connection: Properties, where: string): ConnectConfig {
     };
   }
   return config;
+}
+
+function readPrivateKey(text: string, where: string): string {
+  try {
+    return withoutPkcs8(text);
+  } catch (error) {
+    throw new Error(`the private key for ${where} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 /** A public key line as in authorized_keys: [options] type base64 [comment]. */

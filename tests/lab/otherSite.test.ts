@@ -1,0 +1,175 @@
+/**
+ * A site of another shape than the lab's file describes: the seed in a network that is there already, with a floating IP
+ * and a key pair of the operator's; machines that boot from volumes, in a network that Cluster API makes; etcd on volumes
+ * of its own. Deployed, used, destroyed; what was there before is there after.
+ *
+ * Comes after teardown.test.ts: nothing may be deployed. Does not prove that a machine's root file system lies on its
+ * volume (lab/README.md: a boot volume of the lab is empty).
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import ssh2 from "ssh2";
+import { enterLab, lab, openstack, output } from "../support/lab.ts";
+import { runWith } from "../support/labStack.ts";
+
+const CLUSTER = "capi-mgmt-lab";
+const OPERATOR = "operator-network";
+const SEED_ROOT_GB = 12;
+const NODE_ROOT_GB = 11;
+const ETCD_GB = 3;
+
+interface Server {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Status: string;
+  readonly Networks: Readonly<Record<string, readonly string[]>>;
+}
+interface Volume {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Size: number;
+  readonly Status: string;
+}
+
+describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "the lab needs root" }, () => {
+  const scratch = mkdtempSync(join(tmpdir(), "other-site-"));
+  const keys = ssh2.utils.generateKeyPairSync("ecdsa", { bits: 256, comment: "operator" });
+  let config: Record<string, unknown> = {};
+  let floatingIp = "";
+
+  const create = <T>(...args: string[]) => JSON.parse(output("openstack", [...args, "-f", "json"])) as T;
+  const servers = () => openstack<Server>("server", "list");
+  const volumes = () => openstack<Volume>("volume", "list");
+  const mine = <T extends { Name: string }>(list: T[]) =>
+    list.filter(({ Name }) => Name.startsWith(OPERATOR));
+
+  before(() => {
+    enterLab();
+    assert.deepEqual(servers(), [], "teardown.test.ts comes first");
+    const network = create<{ id: string }>("network", "create", OPERATOR);
+    const subnet = create<{ id: string }>(
+      ...["subnet", "create", `${OPERATOR}-subnet`, "--network", network.id],
+      ...["--subnet-range", "10.77.0.0/24"],
+    );
+    output("openstack", ["router", "create", OPERATOR, "--external-gateway", "external"]);
+    output("openstack", ["router", "add", "subnet", OPERATOR, subnet.id]);
+    floatingIp = create<{ floating_ip_address: string }>(
+      ...["floating", "ip", "create", "external", "--description", OPERATOR],
+    ).floating_ip_address;
+    config = {
+      "capi-mgmt:seed": {
+        network: { networkId: network.id, subnetId: subnet.id },
+        access: { floatingIpAddress: floatingIp },
+        keypair: { publicKey: keys.public, privateKey: keys.private },
+        rootVolume: { enabled: true, sizeGb: SEED_ROOT_GB },
+      },
+      "capi-mgmt:cluster": {
+        network: { useSeedNetwork: false, nodeCidr: "192.168.7.0/24" },
+        controlPlane: {
+          rootVolume: { enabled: true, sizeGb: NODE_ROOT_GB },
+          etcdVolume: { sizeGb: ETCD_GB },
+        },
+        workers: { rootVolume: { enabled: true, sizeGb: NODE_ROOT_GB } },
+      },
+      // Its own rules are those of deploy.test.ts.
+      "capi-mgmt:monitoring": { enabled: false },
+    };
+  });
+  after(() => {
+    output("openstack", ["floating", "ip", "delete", floatingIp]);
+    output("openstack", ["router", "remove", "subnet", OPERATOR, `${OPERATOR}-subnet`]);
+    output("openstack", ["router", "delete", OPERATOR]);
+    output("openstack", ["network", "delete", OPERATOR]);
+    for (const { ID } of volumes()) output("openstack", ["volume", "delete", ID]);
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  test("is deployed by one up", async () => {
+    const began = Date.now();
+    const up = await runWith("up", "lab", config);
+    assert.equal(up.exitCode, 0, up.printed.slice(-6000));
+    console.log(`up took ${((Date.now() - began) / 1000).toFixed(0)} s`);
+    const again = await runWith("up", "lab", config);
+    assert.equal(again.exitCode, 0, again.printed.slice(-4000));
+    assert.deepEqual(
+      Object.keys(again.counts).filter((op) => op !== "read"),
+      ["same"],
+    );
+  });
+
+  test("the seed is where the operator wanted it, and answers to the operator's key", () => {
+    const seed = servers().find(({ Name }) => Name === `${CLUSTER}-seed`);
+    assert.ok(seed !== undefined);
+    assert.deepEqual(Object.keys(seed.Networks), [OPERATOR]);
+    assert.ok(seed.Networks[OPERATOR]?.includes(floatingIp));
+    const key = join(scratch, "key");
+    writeFileSync(key, keys.private, { mode: 0o600 });
+    const options = ["-o", "StrictHostKeyChecking=no", "-o", `UserKnownHostsFile=${join(scratch, "known")}`];
+    const clusters = ["kubectl", "get", "clusters", "--all-namespaces", "--no-headers"];
+    const seen = output("ssh", ["-i", key, ...options, `ubuntu@${floatingIp}`, ...clusters]);
+    assert.match(seen, new RegExp(`${CLUSTER} .*Provisioned`));
+    assert.deepEqual(
+      openstack<{ Name: string }>("network", "list")
+        .map(({ Name }) => Name)
+        .filter((name) => name === `${CLUSTER}-seed`),
+      [],
+      "no network is made for the seed",
+    );
+  });
+
+  test("the machines are in a network of their own and boot from volumes", () => {
+    const nodes = servers().filter(({ Name }) => Name !== `${CLUSTER}-seed`);
+    assert.equal(nodes.length, 6);
+    for (const { Name, Status, Networks } of nodes) {
+      assert.equal(Status, "ACTIVE", Name);
+      const addresses = Object.values(Networks).flat();
+      assert.ok(
+        addresses.length === 1 && addresses[0]?.startsWith("192.168.7."),
+        `${Name}: ${addresses.join()}`,
+      );
+      const { image } = create<{ image: unknown }>("server", "show", Name);
+      assert.match(JSON.stringify(image), /booted from volume/, Name);
+    }
+    const sizes = volumes().map(({ Size, Status }) => `${Size} ${Status}`);
+    const count = (gb: number) => sizes.filter((size) => size === `${gb} in-use`).length;
+    assert.deepEqual([count(SEED_ROOT_GB), count(NODE_ROOT_GB), count(ETCD_GB)], [1, 6, 3], sizes.join(", "));
+  });
+
+  test("the cluster answers with Magnum's kubeconfig", () => {
+    const file = join(scratch, "kubeconfig");
+    const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
+    writeFileSync(file, output(process.execPath, [...cli, "--engine", "embedded"]), { mode: 0o600 });
+    const nodes = output("kubectl", ["--kubeconfig", file, "get", "nodes", "--no-headers"])
+      .trim()
+      .split("\n");
+    assert.equal(nodes.filter((line) => / Ready /.test(line)).length, 6, nodes.join("\n"));
+  });
+
+  test("destroy takes what up made, and nothing of the operator's", async () => {
+    const destroy = await runWith("destroy", "lab", config);
+    assert.equal(destroy.exitCode, 0, destroy.printed.slice(-6000));
+    assert.deepEqual(servers(), []);
+    assert.deepEqual(openstack("loadbalancer", "list"), []);
+    assert.deepEqual(
+      volumes().map(({ Size }) => Size),
+      [10],
+      "the data volume, which is kept",
+    );
+    for (const kind of ["network", "subnet", "router", "keypair"]) {
+      const left = openstack<{ Name: string }>(kind, "list").filter(({ Name }) => Name.includes(CLUSTER));
+      assert.deepEqual(left, [], kind);
+    }
+    assert.equal(mine(openstack<{ Name: string }>("network", "list")).length, 1);
+    assert.equal(mine(openstack<{ Name: string }>("router", "list")).length, 1);
+    const addresses = openstack<Record<string, string | null>>("floating", "ip", "list");
+    assert.deepEqual(
+      addresses.map((item) => [item["Floating IP Address"], item["Fixed IP Address"]]),
+      [[floatingIp, null]],
+    );
+    const check = lab("output", "--stack", "lab", "--engine", "embedded", "--json");
+    assert.equal(check.stdout.trim(), "{}");
+  });
+});
