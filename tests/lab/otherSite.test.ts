@@ -1,10 +1,10 @@
 /**
  * A site of another shape than the lab's file describes: the seed in a network that is there already, with a floating IP
  * and a key pair of the operator's; machines that boot from volumes, in a network that Cluster API makes; etcd on volumes
- * of its own. Deployed, used, destroyed; what was there before is there after.
+ * of its own. Deployed, used, brought to a newer Kubernetes, destroyed; what was there before is there after.
  *
  * Comes after teardown.test.ts: nothing may be deployed. Does not prove that a machine's root file system lies on its
- * volume (lab/README.md: a boot volume of the lab is empty).
+ * volume, nor an upgrade by kubeadm (lab/README.md: a boot volume of the lab is empty, and no node is booted).
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,6 +16,8 @@ import { enterLab, lab, openstack, output } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
 
 const CLUSTER = "capi-mgmt-lab";
+const NEXT_KUBERNETES = "v1.36.4";
+const NEXT_IMAGE = `ubuntu-noble-kube-${NEXT_KUBERNETES}`;
 const OPERATOR = "operator-network";
 const SEED_ROOT_GB = 12;
 const NODE_ROOT_GB = 11;
@@ -59,6 +61,13 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     floatingIp = create<{ floating_ip_address: string }>(
       ...["floating", "ip", "create", "external", "--description", OPERATOR],
     ).floating_ip_address;
+    const bytes = join(scratch, "image");
+    writeFileSync(bytes, Buffer.alloc(65536));
+    output("openstack", [
+      ...["--os-cloud", "admin", "image", "create", NEXT_IMAGE, "--public", "--file", bytes],
+      ...["--disk-format", "raw", "--container-format", "bare", "--property", "lab_machine=kubernetes"],
+      ...["--property", `kube_version=${NEXT_KUBERNETES}`, "--min-disk", "1"],
+    ]);
     config = {
       "capi-mgmt:seed": {
         network: { networkId: network.id, subnetId: subnet.id },
@@ -83,6 +92,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     output("openstack", ["router", "remove", "subnet", OPERATOR, `${OPERATOR}-subnet`]);
     output("openstack", ["router", "delete", OPERATOR]);
     output("openstack", ["network", "delete", OPERATOR]);
+    output("openstack", ["--os-cloud", "admin", "image", "delete", NEXT_IMAGE]);
     for (const { ID } of volumes()) output("openstack", ["volume", "delete", ID]);
     rmSync(scratch, { recursive: true, force: true });
   });
@@ -138,14 +148,47 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     assert.deepEqual([count(SEED_ROOT_GB), count(NODE_ROOT_GB), count(ETCD_GB)], [1, 6, 3], sizes.join(", "));
   });
 
-  test("the cluster answers with Magnum's kubeconfig", () => {
+  /** Name and version of the nodes that are Ready, as Magnum's kubeconfig shows them. */
+  function readyNodes(): string[] {
     const file = join(scratch, "kubeconfig");
     const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
     writeFileSync(file, output(process.execPath, [...cli, "--engine", "embedded"]), { mode: 0o600 });
-    const nodes = output("kubectl", ["--kubeconfig", file, "get", "nodes", "--no-headers"])
-      .trim()
-      .split("\n");
-    assert.equal(nodes.filter((line) => / Ready /.test(line)).length, 6, nodes.join("\n"));
+    const nodes = output("kubectl", ["--kubeconfig", file, "get", "nodes", "--no-headers"]).trim();
+    return nodes.split("\n").flatMap((line) => {
+      const [name = "", status = "", , , version = ""] = line.split(/\s+/);
+      return status === "Ready" ? [`${name} ${version}`] : [];
+    });
+  }
+
+  test("the cluster answers with Magnum's kubeconfig", () => {
+    assert.equal(readyNodes().length, 6);
+  });
+
+  test("a newer Kubernetes: every machine is replaced by one of the new image", async () => {
+    const nodes = () => servers().filter(({ Name }) => Name !== `${CLUSTER}-seed`);
+    const before = nodes().map(({ ID }) => ID);
+    const began = Date.now();
+    const up = await runWith("up", "lab", {
+      ...config,
+      "capi-mgmt:cluster": {
+        ...(config["capi-mgmt:cluster"] as object),
+        kubernetesVersion: NEXT_KUBERNETES,
+      },
+    });
+    assert.equal(up.exitCode, 0, up.printed.slice(-6000));
+    console.log(`the upgrade took ${((Date.now() - began) / 1000).toFixed(0)} s`);
+    const now = nodes().map(({ ID }) => ID);
+    assert.equal(now.length, 6);
+    assert.deepEqual(
+      now.filter((id) => before.includes(id)),
+      [],
+    );
+    const ready = readyNodes();
+    assert.deepEqual(
+      ready.map((line) => line.split(" ")[1]),
+      Array(6).fill(NEXT_KUBERNETES),
+      ready.join("\n"),
+    );
   });
 
   test("destroy takes what up made, and nothing of the operator's", async () => {

@@ -19,15 +19,15 @@ import { delimiter, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { kayobeConfig, outputs } from "../handover/support.ts";
 import { project } from "../support/lab.ts";
+import { noRealPulumi } from "../support/realPulumi.ts";
 
 const STACK = "handover";
 /** How a state marks a secret, and a secret whose text is not encrypted yet. */
 const SECRET = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" };
 const path = process.env["PATH"] ?? "";
 const folders = path.split(delimiter).filter((folder) => existsSync(join(folder, "pulumi")));
-const missing = folders.length > 0 ? false : "the real Pulumi CLI is not here: no pulumi on the PATH";
 
-describe("bin/kayobe-export and the real Pulumi CLI", { skip: missing }, () => {
+describe("bin/kayobe-export and the real Pulumi CLI", { skip: noRealPulumi() }, () => {
   const scratch = mkdtempSync(join(tmpdir(), "kayobe-export-parity-"));
   const copy = join(scratch, "project");
   const environment: NodeJS.ProcessEnv = {

@@ -13,11 +13,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, runEngine } from "../../engine/main.ts";
+import { noRealPulumi } from "../support/realPulumi.ts";
 
 const project = join(import.meta.dirname, "../..");
-const missing = ["pulumi", "pulumi-resource-command"].find(
-  (program) => spawnSync("which", [program]).status !== 0,
-);
 
 /** A resource that takes until a file is there; a new round is a new resource. */
 const PROGRAM = `
@@ -28,7 +26,7 @@ new local.Command("wait-" + ROUND, {
 });
 `;
 
-describe("the lock of a stack", { skip: missing === undefined ? false : `there is no ${missing}` }, () => {
+describe("the lock of a stack", { skip: noRealPulumi("command") }, () => {
   const folder = mkdtempSync(join(tmpdir(), "locks-"));
   const state = join(folder, "state");
   const locks = join(state, ".pulumi/locks/organization/locks/dev");

@@ -7,35 +7,36 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse, stringify } from "yaml";
 import { runEngine } from "../../engine/main.ts";
-import { command, enterLab, lab, output, project } from "../support/lab.ts";
+import { command, enterLab, lab, openstack, output } from "../support/lab.ts";
+import { copyProject } from "../support/projectCopy.ts";
+import { noRealPulumi } from "../support/realPulumi.ts";
 
-const missing = whyNot();
+const missing =
+  process.getuid?.() === 0 ? noRealPulumi("openstack", "kubernetes", "command") : "needs root, for the lab";
 /** Resource by URN, with what an engine would do to it. */
 type Operations = Map<string, string>;
 type StackFile = { config: Record<string, Record<string, unknown>> };
 
-describe("the embedded engine and the real Pulumi CLI", { skip: missing ?? false }, () => {
+describe("the embedded engine and the real Pulumi CLI", { skip: missing }, () => {
   const scratch = mkdtempSync(join(tmpdir(), "parity-"));
   const copy = join(scratch, "project");
   const stackFile = join(copy, "Pulumi.lab.yaml");
   let environment: Record<string, string | undefined> = {};
+  let asFiled = "";
 
   before(() => {
     enterLab();
     const up = lab("up", "--stack", "lab", "--engine", "embedded");
     assert.equal(up.status, 0, up.stdout.slice(-4000) + up.stderr.slice(-2000));
     // A copy, because the CLI writes the stack's salt into Pulumi.lab.yaml.
-    for (const file of output("git", ["ls-files"]).trim().split("\n")) {
-      mkdirSync(dirname(join(copy, file)), { recursive: true });
-      cpSync(join(project, file), join(copy, file));
-    }
-    symlinkSync(join(project, "node_modules"), join(copy, "node_modules"));
+    copyProject(copy);
+    asFiled = readFileSync(stackFile, "utf8");
     environment = Object.fromEntries(
       output("env", ["-0"])
         .split("\0")
@@ -132,6 +133,60 @@ describe("the embedded engine and the real Pulumi CLI", { skip: missing ?? false
     assert.deepEqual(changed((await previews()).real), [], "what the embedded engine changed");
   });
 
+  test("both make the same from nothing, and each finds it unchanged", async () => {
+    // As its file says, by the embedded engine.
+    writeFileSync(stackFile, asFiled);
+    await embedded("up");
+    const byEmbedded = made();
+    const count = (await previews()).embedded.size;
+    real("destroy", "--yes", "--skip-preview");
+    removeDataVolumes();
+    real("up", "--yes", "--skip-preview");
+    assert.deepEqual(made(), byEmbedded);
+    const both = await previews();
+    assert.equal(both.embedded.size, count);
+    assert.deepEqual(changed(both.embedded), []);
+    assert.deepEqual(changed(both.real), []);
+  });
+
+  /** What is there, seen from outside: names of the OpenStack objects and of the Helm releases, without random endings. */
+  function made(): Record<string, string[]> {
+    const kinds = [
+      "server",
+      "volume",
+      "network",
+      "subnet",
+      "router",
+      "security group",
+      "loadbalancer",
+      "keypair",
+    ];
+    const names = (kind: string) =>
+      openstack<{ Name?: string; name?: string }>(...kind.split(" "), "list").map((item) =>
+        String(item.Name ?? item.name).replaceAll(/-[a-z0-9]{5}\b/g, "-*"),
+      );
+    const { haKubeconfig } = JSON.parse(real("stack", "output", "--json", "--show-secrets")) as {
+      haKubeconfig: string;
+    };
+    const file = join(scratch, "kubeconfig");
+    writeFileSync(file, haKubeconfig, { mode: 0o600 });
+    const releases = JSON.parse(
+      output("helm", ["--kubeconfig", file, "list", "--all-namespaces", "--output", "json"]),
+    ) as { name: string; namespace: string; chart: string; status: string }[];
+    return {
+      ...Object.fromEntries(kinds.map((kind) => [kind, names(kind).sort()])),
+      releases: releases
+        .map(({ name, namespace, chart, status }) => `${namespace}/${name} ${chart} ${status}`)
+        .sort(),
+    };
+  }
+
+  /** The data volume is kept on purpose: the next stack would have one more. */
+  function removeDataVolumes(): void {
+    for (const { ID } of openstack<{ ID: string }>("volume", "list"))
+      output("openstack", ["volume", "delete", ID]);
+  }
+
   function change(edit: (config: StackFile["config"]) => void): void {
     const file = parse(readFileSync(stackFile, "utf8")) as StackFile;
     edit(file.config);
@@ -160,19 +215,4 @@ function digest(value: unknown): string {
   return spawnSync("sha256sum", { input: JSON.stringify(value) })
     .stdout.toString()
     .slice(0, 16);
-}
-
-/** Why the comparison cannot be made here. */
-function whyNot(): string | undefined {
-  if (process.getuid?.() !== 0) return "needs root, for the lab";
-  for (const program of [
-    "pulumi",
-    "pulumi-resource-openstack",
-    "pulumi-resource-kubernetes",
-    "pulumi-resource-command",
-  ]) {
-    if (spawnSync("which", [program]).status !== 0)
-      return `the real Pulumi CLI is not here: no ${program} on the PATH`;
-  }
-  return undefined;
 }
