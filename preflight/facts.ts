@@ -65,6 +65,8 @@ export interface Facts {
   readonly clockSkew: Fact<number>;
   /** By role: seed, controlPlane, workers. `undefined` as value: no such flavor. */
   readonly flavors: Readonly<Record<"seed" | "controlPlane" | "workers", Fact<FoundFlavor | undefined>>>;
+  /** Every flavor that the project may use: what could be named instead. */
+  readonly allFlavors: Fact<readonly FoundFlavor[]>;
   /** Images that match id or name, by `seed` and `cluster`. Empty when images are uploaded. */
   readonly images: Readonly<Record<"seed" | "cluster", Fact<readonly FoundImage[]>>>;
   readonly externalNetwork: Fact<FoundNetwork | undefined>;

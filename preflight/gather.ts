@@ -77,6 +77,7 @@ export async function gather(input: GatherInput): Promise<Facts> {
       seed,
       controlPlane,
       workers,
+      allFlavors,
       seedImage,
       clusterImage,
       externalNetwork,
@@ -91,6 +92,7 @@ export async function gather(input: GatherInput): Promise<Facts> {
       fact(async () => findFlavor(await flavors(), config.seed.flavor)),
       fact(async () => findFlavor(await flavors(), config.cluster.controlPlane.flavor)),
       fact(async () => findFlavor(await flavors(), config.cluster.workers.flavor)),
+      fact(async () => (await flavors()).map(flavorOf)),
       fact(() => findImages(list, config.seed.image)),
       fact(() => findImages(list, config.cluster.image)),
       fact(() => findNetwork(cloud, config.seed.network.externalNetworkId)),
@@ -116,6 +118,7 @@ export async function gather(input: GatherInput): Promise<Facts> {
       scope,
       clockSkew,
       flavors: { seed, controlPlane, workers },
+      allFlavors,
       images: { seed: seedImage, cluster: clusterImage },
       externalNetwork,
       subnets,
@@ -142,12 +145,15 @@ function findFlavor(flavors: readonly Json[], nameOrId: string): FoundFlavor | u
   const found =
     flavors.find((flavor) => flavor["name"] === nameOrId) ??
     flavors.find((flavor) => flavor["id"] === nameOrId);
-  if (found === undefined) return undefined;
+  return found === undefined ? undefined : flavorOf(found);
+}
+
+function flavorOf(flavor: Json): FoundFlavor {
   return {
-    name: String(found["name"]),
-    vcpus: Number(found["vcpus"]),
-    ram: Number(found["ram"]),
-    disk: Number(found["disk"]),
+    name: String(flavor["name"]),
+    vcpus: Number(flavor["vcpus"]),
+    ram: Number(flavor["ram"]),
+    disk: Number(flavor["disk"]),
   };
 }
 
@@ -290,6 +296,7 @@ function refused(error: string, rest: Pick<Facts, "downloads" | "state">): Facts
     scope: none,
     clockSkew: none,
     flavors: { seed: none, controlPlane: none, workers: none },
+    allFlavors: none,
     images: { seed: none, cluster: none },
     externalNetwork: none,
     subnets: none,

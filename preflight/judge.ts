@@ -18,6 +18,9 @@ const MINIMUM: Record<"seed" | "controlPlane" | "workers", FlavorSize> = {
   workers: { vcpus: 2, ram: 8192, disk: 40 },
 };
 
+/** Flavors that a hint names. */
+const FLAVORS_SHOWN = 6;
+
 /** Every check, in the order an operator would fix them. */
 export function judge(config: Config, facts: Facts): Check[] {
   // Without a token every other answer of the cloud would be the same refusal.
@@ -150,18 +153,31 @@ function flavors(config: Config, facts: Facts): Check[] {
     const disk = roots[role].enabled ? 0 : minimum.disk;
     const want = `${names[role]} with ${minimum.vcpus} vCPU, ${minimum.ram} MiB${disk === 0 ? "" : `, ${disk} GB`}`;
     const fact = facts.flavors[role];
-    const list = "openstack flavor list names those there are";
+    const list = largeEnough(facts, { ...minimum, disk });
     if ("error" in fact) return unknown(ids[role], want, fact.error, list);
     const found = fact.value;
     if (found === undefined) return fail(ids[role], want, "no such flavor", list);
     const have = `${found.vcpus} vCPU, ${found.ram} MiB, ${found.disk} GB`;
-    if (found.vcpus < minimum.vcpus || found.ram < minimum.ram)
-      return fail(ids[role], want, have, "choose a larger flavor");
+    if (found.vcpus < minimum.vcpus || found.ram < minimum.ram) return fail(ids[role], want, have, list);
     // Many clouds have flavors without a disk on purpose; Nova then takes the image's size.
     if (found.disk < disk)
       return warn(ids[role], want, have, "choose a flavor with a larger disk, or enable rootVolume");
     return pass(ids[role], want, have);
   });
+}
+
+/** Hint: flavors to choose from, those with disk enough first, then the smaller ones. */
+function largeEnough({ allFlavors }: Facts, minimum: FlavorSize): string {
+  const how = "openstack flavor list names those there are";
+  if ("error" in allFlavors) return how;
+  const enough = allFlavors.value.filter(({ vcpus, ram }) => vcpus >= minimum.vcpus && ram >= minimum.ram);
+  if (enough.length === 0) {
+    return `none of the ${allFlavors.value.length} flavors is large enough: the cloud's operator has to make one`;
+  }
+  const small = ({ disk }: FlavorSize) => Number(disk < minimum.disk);
+  const sorted = enough.sort((a, b) => small(a) - small(b) || a.ram - b.ram || a.vcpus - b.vcpus);
+  const shown = sorted.slice(0, FLAVORS_SHOWN).map(({ name }) => name);
+  return `choose ${shown.join(", ")}${sorted.length > shown.length ? ` (${how})` : ""}`;
 }
 
 function images(config: Config, facts: Facts): Check[] {

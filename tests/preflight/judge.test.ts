@@ -21,6 +21,12 @@ function good(): Facts {
     }),
     clockSkew: value(0.4),
     flavors: { seed: flavor("m1"), controlPlane: flavor("m1"), workers: flavor("m1") },
+    allFlavors: value([
+      { name: "d0", vcpus: 4, ram: 8192, disk: 0 },
+      { name: "xl", vcpus: 8, ram: 32768, disk: 100 },
+      { name: "xs", vcpus: 1, ram: 2048, disk: 20 },
+      { name: "m1", vcpus: 4, ram: 16384, disk: 100 },
+    ]),
     images: {
       seed: value([{ name: "noble", status: "active", minDisk: 0 }]),
       cluster: value([{ name: "kube", status: "active", minDisk: 0 }]),
@@ -309,4 +315,27 @@ void test("the worst check decides, and the table shows each hint below its row"
   const row = lines.findIndex((line) => line.startsWith("network.external"));
   assert.match(lines[row + 1] ?? "", /^ {4}→ openstack network list --external/);
   assert.match(lines.at(-1) ?? "", /^preflight: fail \(\d+ passed, 1 warned, 1 failed\)$/);
+});
+
+test("where a flavor is missing or too small, the hint names those that do, or says that none does", () => {
+  const hint = (facts: Partial<Facts>) =>
+    judge(configOf({}), {
+      ...good(),
+      flavors: { ...good().flavors, workers: value(undefined) },
+      ...facts,
+    }).find(({ id }) => id === "flavor.workers")?.hint;
+  assert.equal(hint({}), "choose m1, xl, d0");
+  const tiny = value([{ name: "xs", vcpus: 1, ram: 2048, disk: 20 }]);
+  assert.match(hint({ allFlavors: tiny }) ?? "", /^none of the 1 flavors is large enough/);
+  const many = Array.from({ length: 9 }, (_, index) => ({
+    name: `f${index}`,
+    vcpus: 4,
+    ram: 9000 + index,
+    disk: 50,
+  }));
+  assert.match(
+    hint({ allFlavors: value(many) }) ?? "",
+    /^choose f0, f1, f2, f3, f4, f5 \(openstack flavor list/,
+  );
+  assert.equal(hint({ allFlavors: { error: "503" } }), "openstack flavor list names those there are");
 });
