@@ -200,8 +200,15 @@ test("Ctrl-C: what is under way is finished and saved, the lock is gone; a kill 
   const first = child();
   const code = ended(first);
   await until(first, "slow creating");
+  // Twice: npm passes on the terminal's Ctrl-C to a child that has it already.
+  let told = "";
+  first.stdout?.on("data", (part) => (told += String(part)));
+  first.kill("SIGINT");
+  await new Promise((resolve) => setTimeout(resolve, 100));
   first.kill("SIGINT");
   assert.equal(await code, 130);
+  assert.match(told, /interrupted: what is under way is finished and saved/);
+  assert.doesNotMatch(told, /interrupted again/);
   const { resources, pending } = await stack.stored();
   assert.ok(
     resources.some(({ urn }) => urn.endsWith("::slow")),

@@ -22,6 +22,8 @@ interface Seen {
   mode: string;
   folder: string;
   environment: Record<string, string>;
+  /** Whether it leads a process group of its own. */
+  leads: boolean;
 }
 
 /** Answers each call by the first rule whose words all occur among its arguments, and records it. */
@@ -34,7 +36,9 @@ const input = readFileSync(0, "utf8");
 const kubeconfig = process.env.KUBECONFIG;
 const environment = Object.fromEntries(Object.entries(process.env).filter(([key]) => key.startsWith("HELM_")));
 const mode = [kubeconfig, dirname(kubeconfig)].map((path) => (statSync(path).mode & 0o777).toString(8)).join(" ");
-const record = { args, input, kubeconfig: readFileSync(kubeconfig, "utf8"), mode, folder: dirname(kubeconfig), environment };
+const group = readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ")[2];
+const leads = group === String(process.pid);
+const record = { leads, args, input, kubeconfig: readFileSync(kubeconfig, "utf8"), mode, folder: dirname(kubeconfig), environment };
 appendFileSync(join(here, "seen"), JSON.stringify(record) + "\\n");
 const count = readFileSync(join(here, "seen"), "utf8").split("\\n").length - 1;
 const rules = JSON.parse(readFileSync(join(here, "rules"), "utf8"));
@@ -172,8 +176,9 @@ describe("calls of helm", () => {
     assert.ok(
       Object.values(upgrade?.environment ?? {}).every((path) => path.startsWith(upgrade?.folder ?? "?")),
     );
-    for (const { args, folder: used } of seen()) {
+    for (const { args, folder: used, leads } of seen()) {
       assert.doesNotMatch(args.join(" "), /hunter2|kube-t0ken/);
+      assert.equal(leads, true, "the terminal's Ctrl-C must not reach it");
       assert.equal(existsSync(used), false, "the private folder is gone");
     }
     assert.equal(created.id, "apps/web");

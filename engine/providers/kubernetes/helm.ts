@@ -74,6 +74,8 @@ export class Helm {
     return new Promise((resolve, reject) => {
       const child = spawn(binary, [...args, ...context], {
         stdio: ["pipe", "pipe", "pipe"],
+        // A group of its own: at the terminal's Ctrl-C what is in flight is finished.
+        detached: true,
         env: {
           ...withoutHelm(process.env),
           KUBECONFIG: inside("kubeconfig"),
