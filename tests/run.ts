@@ -71,8 +71,9 @@ function runFiles(chosen: readonly string[]): Promise<Counts> {
   const { concurrency, timeout } = layer as Layer;
   const stream = run({ files: [...chosen], concurrency, timeout, cwd: root });
   stream.on("test:pass", (event) => {
-    if (event.details.type === "suite") return;
+    // A suite that is skipped hides its tests: then it counts for them.
     if (event.skip !== undefined) counts.skipped += 1;
+    else if (event.details.type === "suite") return;
     else counts.passed += 1;
   });
   stream.on("test:fail", (event) => {

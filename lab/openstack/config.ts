@@ -135,6 +135,8 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         transport_url: transport,
         // A host whose first report met a service that was not up yet reports again soon, not after a minute.
         update_resources_interval: 10,
+        // the lab has one host: a server of another flavor stays on it
+        allow_resize_to_same_host: true,
         // ports are bound by the lab's own mechanism driver, which sends no plug event
         vif_plugging_is_fatal: false,
         vif_plugging_timeout: 0,

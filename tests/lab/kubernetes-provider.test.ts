@@ -1,10 +1,9 @@
 /**
  * The kubernetes provider against a real API server and the real helm.
  *
- * Needs KUBECONFIG (a cluster whose Pods become ready, such as the lab's k3s, where it may make and delete namespaces of
- * its own) and helm (CAPI_MGMT_HELM, or on the PATH); with CAPI_MGMT_TEST_CHART, a chart folder such as cert-manager's, it
- * also installs that. Without a KUBECONFIG it is skipped. It does not prove anything about containers: the lab's k3s runs
- * none.
+ * By itself it starts the lab's k3s, and takes helm and cert-manager's chart from the lab. KUBECONFIG names another cluster
+ * (whose Pods become ready, and where it may make and delete namespaces of its own), with CAPI_MGMT_HELM or helm on the
+ * PATH, and CAPI_MGMT_TEST_CHART for the chart. It does not prove anything about containers: the lab's k3s runs none.
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -14,10 +13,15 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse, stringify } from "yaml";
 import { UNKNOWN, type Properties } from "../../engine/provider.ts";
+import { siteArtifacts } from "../../lab/services/site.ts";
+import { paths } from "../../lab/site.ts";
 import { Driver, failure, pluck, type Recorded } from "../engine/providers-kubernetes-support.ts";
+import { type StartedServer, startServer, stopServer } from "../support/k3sServer.ts";
+import { enterLab } from "../support/lab.ts";
 
-const kubeconfig = process.env["KUBECONFIG"] ?? "";
-const skip = kubeconfig === "" ? "no KUBECONFIG names a cluster" : false;
+let kubeconfig = process.env["KUBECONFIG"] ?? "";
+let realChart = process.env["CAPI_MGMT_TEST_CHART"] ?? "";
+const skip = kubeconfig === "" && process.getuid?.() !== 0 ? "the lab needs root" : false;
 const namespace = `provider-test-${process.pid}`;
 
 const NAMESPACE = "kubernetes:core/v1:Namespace";
@@ -54,8 +58,12 @@ describe("kubernetes provider on a real API server", { skip, concurrency: false 
   let home: Recorded;
   const folder = mkdtempSync(join(tmpdir(), "kubernetes-provider-test-"));
 
+  const scratch = mkdtempSync(join(tmpdir(), "kubernetes-provider-cluster-"));
+  let server: StartedServer | undefined;
+
   before(async () => {
     process.env["TMPDIR"] = folder; // where the provider makes its private folders
+    if (kubeconfig === "") await ownCluster();
     driver = await Driver.of({ kubeconfig });
     [home] = await driver.create(NAMESPACE, "home", { metadata: { name: namespace } });
   });
@@ -63,8 +71,23 @@ describe("kubernetes provider on a real API server", { skip, concurrency: false 
     await driver.delete(home, 120);
     assert.equal(await driver.read(home), null, "the namespace is gone");
     await driver.close();
-    rmSync(folder, { recursive: true, force: true });
+    await stopServer(server?.child, "SIGKILL");
+    for (const made of [folder, scratch]) rmSync(made, { recursive: true, force: true });
   });
+
+  /** The lab's k3s on the loopback, and what else the lab has that is needed here. */
+  async function ownCluster(): Promise<void> {
+    enterLab();
+    const { k3s, helm: binary } = siteArtifacts();
+    kubeconfig = join(scratch, "k3s.yaml");
+    server = await startServer(join(scratch, "log"), [
+      ...[k3s, "server", "--data-dir", join(scratch, "data"), "--write-kubeconfig", kubeconfig],
+      ...["--bind-address", "127.0.0.1", "--https-listen-port", "26744", "--node-name", "node-1"],
+    ]);
+    const charts = join(paths.mirror, "charts.jetstack.io");
+    realChart = join(charts, readdirSync(charts).find((name) => name.endsWith(".tgz")) ?? "");
+    Object.assign(process.env, { KUBECONFIG: kubeconfig, CAPI_MGMT_HELM: binary });
+  }
 
   test("creates, reads, sees drift, updates and deletes an object it named itself", async () => {
     const inputs = { metadata: { namespace }, data: { key: "one" } };
@@ -529,14 +552,14 @@ stringData: { password: {{ .Values.password | quote }} }
       assert.match(helm("status", "sample", "-n", namespace).stderr, /release: not found/);
     });
 
-    const chosen = process.env["CAPI_MGMT_TEST_CHART"] ?? "";
-    test("a real chart", { skip: chosen === "" ? "no CAPI_MGMT_TEST_CHART" : false }, async () => {
+    test("a real chart", async (context) => {
+      if (realChart === "") return context.skip("no CAPI_MGMT_TEST_CHART");
       const real = {
         ...{
           name: "real",
           namespace: `${namespace}-real`,
           createNamespace: true,
-          chart: chosen,
+          chart: realChart,
           atomic: true,
           timeout: 120,
         },

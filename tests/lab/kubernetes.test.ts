@@ -4,15 +4,16 @@
  * Does not prove anything about containers: there are none. The Go tests beside the sources are run first.
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildKubernetes } from "../../lab/kubernetes/build.ts";
-import { lastLines, run, sleep } from "../../lab/run.ts";
+import { run, sleep } from "../../lab/run.ts";
 import { cacheDir, projectDir } from "../../lab/site.ts";
+import { startServer, stopServer } from "../support/k3sServer.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "capi-mgmt-k8s-"));
 const namespace = "capi-test-k8s";
@@ -22,34 +23,14 @@ const seedPort = 26743;
 let k3s: string;
 const servers = new Map<string, ChildProcess>();
 
-/** Starts a server and waits until its log says that it is up. Returns the seconds that took. */
+/** Starts a server by its name here. Returns the seconds until it was up. */
 async function start(name: string, command: string[]): Promise<number> {
-  const log = openSync(join(dir, `${name}.log`), "a");
-  const from = readFileSync(join(dir, `${name}.log`), "utf8").length;
-  const began = performance.now();
-  const [program, ...args] = command as [string, ...string[]];
-  const child = spawn(program, args, { stdio: ["ignore", log, log] });
-  closeSync(log);
+  const { child, seconds } = await startServer(join(dir, `${name}.log`), command);
   servers.set(name, child);
-  for (;;) {
-    const text = readFileSync(join(dir, `${name}.log`), "utf8").slice(from);
-    if (text.includes("k3s is up and running")) return (performance.now() - began) / 1000;
-    assert.equal(child.exitCode, null, `${name} ended:\n${lastLines(text, 15)}`);
-    assert.ok(
-      performance.now() - began < 180_000,
-      `${name} is not up after 3 minutes:\n${lastLines(text, 15)}`,
-    );
-    await sleep(50);
-  }
+  return seconds;
 }
 
-async function stop(name: string, signal: NodeJS.Signals): Promise<void> {
-  const child = servers.get(name);
-  if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((done) => child.once("exit", done));
-  child.kill(signal);
-  await ended;
-}
+const stop = (name: string, signal: NodeJS.Signals) => stopServer(servers.get(name), signal);
 
 /** Resident memory in MiB and processor seconds so far. */
 function usage(name: string): { memory: number; cpu: number } {
