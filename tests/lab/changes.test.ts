@@ -16,6 +16,7 @@ import { runWith } from "../support/labStack.ts";
 const root = process.getuid?.() === 0;
 const CLUSTER = "capi-mgmt-lab";
 const FLAVOR = "lab.worker-2";
+const SEED_FLAVOR = "lab.seed-2";
 
 interface Server {
   ID: string;
@@ -34,14 +35,14 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
     assert.equal(up.status, 0, up.stdout.slice(-4000) + up.stderr.slice(-2000));
     const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
     writeFileSync(kubeconfig, output(process.execPath, [...cli, "--engine", "embedded"]), { mode: 0o600 });
-    output("openstack", [
-      ...["--os-cloud", "admin", "flavor", "create", FLAVOR],
-      ...["--vcpus", "2", "--ram", "8192", "--disk", "40"],
-    ]);
+    const size = ["--vcpus", "2", "--ram", "8192", "--disk", "40"];
+    output("openstack", ["--os-cloud", "admin", "flavor", "create", FLAVOR, ...size]);
+    const booted = ["--property", "lab:machine=nspawn"];
+    output("openstack", ["--os-cloud", "admin", "flavor", "create", SEED_FLAVOR, ...size, ...booted]);
   });
   after(() => {
     const back = lab("up", "--stack", "lab", "--engine", "embedded");
-    output("openstack", ["--os-cloud", "admin", "flavor", "delete", FLAVOR]);
+    output("openstack", ["--os-cloud", "admin", "flavor", "delete", FLAVOR, SEED_FLAVOR]);
     rmSync(scratch, { recursive: true, force: true });
     assert.equal(back.status, 0, back.stdout.slice(-4000));
   });
@@ -107,14 +108,36 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
     assert.ok(!readyWorkers().includes(lost.Name));
   });
 
+  test("a larger seed: the same machine starts again with the flavor, and k3s on it", async () => {
+    const seed = () => openstack<Server>("server", "list").filter(({ Name }) => Name === `${CLUSTER}-seed`);
+    const [before] = seed();
+    assert.ok(before !== undefined);
+    const began = Date.now();
+    const up = await runWith("up", "lab", {
+      "capi-mgmt:seed": { flavor: SEED_FLAVOR },
+      "capi-mgmt:cluster": { workers: { count: 4, flavor: FLAVOR }, healthChecks: { unhealthy: "10s" } },
+    });
+    assert.equal(up.exitCode, 0, up.printed.slice(-4000));
+    console.log(`a larger seed took ${((Date.now() - began) / 1000).toFixed(0)} s`);
+    const now = seed();
+    assert.deepEqual(
+      now.map(({ ID, Status, Flavor }) => [ID, Status, Flavor]),
+      [[before.ID, "ACTIVE", SEED_FLAVOR]],
+    );
+    assert.match(onSeed("kubectl", "get", "clusters", "-A", "--no-headers"), new RegExp(`${CLUSTER} `));
+  });
+
   test("a seed that is lost: up makes another on the old volume, and the cluster never notices", () => {
     const cluster = ["kubectl", "get", "clusters", "-A", "-o", "jsonpath={.items[*].metadata.uid}"];
     const uid = onSeed(...cluster);
     assert.match(uid, /^[0-9a-f-]{36}$/);
     const servers = () => openstack<Server>("server", "list").map(({ ID }) => ID);
-    const [volume] = openstack<{ ID: string; Name: string }>("volume", "list").filter(({ Name }) =>
-      Name.startsWith(CLUSTER),
-    );
+    // Data volumes of earlier stacks may be there, too: those that a destroy kept.
+    const attached = () =>
+      openstack<{ ID: string; Name: string; Status: string }>("volume", "list").filter(
+        ({ Name, Status }) => Name === `${CLUSTER}-seed-data` && Status === "in-use",
+      );
+    const [volume] = attached();
     const seed = openstack<Server>("server", "list").find(({ Name }) => Name === `${CLUSTER}-seed`);
     assert.ok(seed !== undefined && volume !== undefined);
     const others = servers().filter((id) => id !== seed.ID);
@@ -134,11 +157,8 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
     console.log(`the seed was back after ${up.seconds.toFixed(0)} s`);
 
     assert.equal(onSeed(...cluster), uid, "k3s found its data on the volume");
-    const kept = openstack<{ ID: string; Name: string }>("volume", "list").filter(({ Name }) =>
-      Name.startsWith(CLUSTER),
-    );
     assert.deepEqual(
-      kept.map(({ ID }) => ID),
+      attached().map(({ ID }) => ID),
       [volume.ID],
     );
     // The workers are rolled back to the file's flavor; the control plane is none of this.
