@@ -19,7 +19,9 @@ import { enterLab, labEnvironment, output } from "../support/lab.ts";
 const given = process.env["OS_CLIENT_CONFIG_FILE"] !== undefined;
 const skip = given || process.getuid?.() === 0 ? false : "the lab needs root";
 const cloud = process.env["OS_CLOUD"] ?? "openstack";
-let [small = "", large = ""] = (process.env["LAB_FLAVORS"] ?? "lab.worker").split(",");
+const flavors = (process.env["LAB_FLAVORS"] ?? "lab.worker").split(",");
+const [small = ""] = flavors;
+let [, large = ""] = flavors;
 const external = process.env["LAB_EXTERNAL_NETWORK"] ?? "external";
 const run = `prov-${Date.now().toString(36)}`;
 
