@@ -10,7 +10,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { parse, stringify } from "yaml";
 import { newSiteFile } from "../../config/newSite.ts";
 import { runEngine } from "../../engine/main.ts";
@@ -136,38 +136,41 @@ void test("the plan in JSON carries what bin/policy says, whose exit code is the
   ]);
 });
 
-void test("preflight without a cloud fails in every check that needs one", async () => {
-  const { code, stdout } = await run("bin/preflight.ts", NAME, "--json");
-  assert.equal(code, 2, stdout);
-  const { verdict, checks } = JSON.parse(stdout) as { verdict: string; checks: { verdict: string }[] };
-  assert.equal(verdict, "fail");
-  assert.ok(checks.filter((check) => check.verdict === "fail").length > 3, stdout);
-});
-
-void test("an up ends in preflight: nothing is made", async () => {
-  const state = mkdtempSync(join(folder, "state-"));
-  let text = "";
-  const { exitCode, summary } = await runEngine({
-    command: "up",
-    stack: NAME,
-    projectDir: root,
-    backendUrl: `file://${state}`,
-    passphrase: PLANTED.passphrase,
-    env: environment,
-    out: { write: (part) => (text += part) },
+// Side by side: each tries an address where nothing listens for some 17 s.
+describe("without a cloud", { concurrency: true }, () => {
+  test("preflight without a cloud fails in every check that needs one", async () => {
+    const { code, stdout } = await run("bin/preflight.ts", NAME, "--json");
+    assert.equal(code, 2, stdout);
+    const { verdict, checks } = JSON.parse(stdout) as { verdict: string; checks: { verdict: string }[] };
+    assert.equal(verdict, "fail");
+    assert.ok(checks.filter((check) => check.verdict === "fail").length > 3, stdout);
   });
-  assert.equal(exitCode, 1, text);
-  assert.match(text, /preflight failed; nothing was changed\. To go on all the same, set/);
-  assert.match(text, /credentials\.valid/);
-  assert.deepEqual(
-    summary.resources.filter(({ type }) => type !== "pulumi:pulumi:Stack"),
-    [],
-  );
-  assertClean(text, "the up");
-  const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) =>
-    entry.isFile(),
-  );
-  for (const entry of files)
-    assertClean(readFileSync(join(entry.parentPath, entry.name), "utf8"), entry.name);
-  assert.ok(!files.some(({ parentPath }) => parentPath.includes("/locks/")), "the lock is released");
+
+  test("an up ends in preflight: nothing is made", async () => {
+    const state = mkdtempSync(join(folder, "state-"));
+    let text = "";
+    const { exitCode, summary } = await runEngine({
+      command: "up",
+      stack: NAME,
+      projectDir: root,
+      backendUrl: `file://${state}`,
+      passphrase: PLANTED.passphrase,
+      env: environment,
+      out: { write: (part) => (text += part) },
+    });
+    assert.equal(exitCode, 1, text);
+    assert.match(text, /preflight failed; nothing was changed\. To go on all the same, set/);
+    assert.match(text, /credentials\.valid/);
+    assert.deepEqual(
+      summary.resources.filter(({ type }) => type !== "pulumi:pulumi:Stack"),
+      [],
+    );
+    assertClean(text, "the up");
+    const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    for (const entry of files)
+      assertClean(readFileSync(join(entry.parentPath, entry.name), "utf8"), entry.name);
+    assert.ok(!files.some(({ parentPath }) => parentPath.includes("/locks/")), "the lock is released");
+  });
 });
