@@ -58,7 +58,7 @@ export async function removeNetwork(): Promise<void> {
 }
 
 /** Namespaces of this kind of lab: the site, its routers (labr-) and control planes (labc-). */
-export function labNamespaces(): string[] {
+function labNamespaces(): string[] {
   if (!existsSync("/run/netns")) return [];
   return readdirSync("/run/netns").filter((name) => name === namespace || /^lab[rc]-/.test(name));
 }

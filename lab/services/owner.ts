@@ -6,7 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { endProcesses, findProcesses } from "../processes.ts";
 import { stateDir } from "../site.ts";
 import { detachVolumes, removeControlGroups } from "./machines.ts";
-import { labNamespaces, removeNetwork } from "./network.ts";
+import { removeNetwork } from "./network.ts";
 
 const ownerFile = "/run/capi-mgmt-lab";
 
@@ -22,7 +22,7 @@ export async function takeMachine(): Promise<void> {
       throw new Error(`the lab of ${owner} runs on this machine: stop or reset it there first`);
     }
     await endProcesses(() => true, 3000, owner);
-    if (labNamespaces().length > 0) await clearMachine(owner);
+    await clearMachine(owner);
   }
   writeFileSync(ownerFile, `${stateDir}\n`);
 }
