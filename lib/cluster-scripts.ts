@@ -41,7 +41,7 @@ export function clusterKubeconfigScript(args: ClusterArgs): string {
 export function seedAccessScript(
   args: ClusterArgs & { readonly user: string; readonly fileName: string },
 ): string {
-  return script(["cluster-kubeconfig", "seed-access"], {
+  return script(["seed-access"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     SEED_USER: args.user,
@@ -73,7 +73,7 @@ export function accessWorksScript(
     readonly timeout: string;
   },
 ): string {
-  return script(["cluster-kubeconfig", "access-works"], {
+  return script(["access-works"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     TOKEN_NAMESPACE: args.token?.namespace,

@@ -29,7 +29,9 @@ function assignments(variables: Variables): string[] {
 }
 
 /** What several scripts use. It lies on the seed once: in every script it would be a quarter of the state. */
-const LIBRARY = ["common", "download", "cluster", "cluster-failure", "manifests", "stored-versions"];
+const LIBRARY = [
+  ...["common", "download", "cluster", "cluster-failure", "manifests", "stored-versions", "controllers"],
+];
 
 /**
  * The functions of files in scripts/, with the variables that they use and the library: what runs on the seed.
@@ -72,7 +74,7 @@ export function scriptFile(name: string): string {
 export function script(files: readonly string[], variables: Variables): string {
   const { path } = seedLibrary();
   return acting(
-    [`. ${path} || { echo 'error: replace seed-ready: its library is gone from the seed' >&2; exit 70; }`],
+    [`. ${path} || { echo 'error: no library: replace seed-ready' >&2; exit 70; }`],
     files,
     variables,
   );

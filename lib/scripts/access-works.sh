@@ -2,7 +2,7 @@
 # Uses Magnum's kubeconfig as Magnum would, by the address that is in it. It is put together here of what the clusters
 # hold: carried by the script it would be in the state twice more.
 #   CLUSTER, NAMESPACE, TOKEN_NAMESPACE, TOKEN_SECRET (empty: the kubeconfig is the cluster's own), WORK_SECONDS;
-#   cluster.sh, cluster-kubeconfig.sh
+#   cluster.sh
 
 # Seconds for one try.
 try=15

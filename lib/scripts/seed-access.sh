@@ -1,6 +1,6 @@
 #!/bin/bash
 # The HA cluster's kubeconfig in the home of the seed's user, readable by that user only.
-#   SEED_USER, FILE_NAME; cluster.sh, cluster-kubeconfig.sh
+#   SEED_USER, FILE_NAME; cluster.sh
 
 home_file() { echo "$(getent passwd "$SEED_USER" | cut -d: -f6)/$FILE_NAME"; }
 

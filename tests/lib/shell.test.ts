@@ -54,7 +54,7 @@ test("the first script leaves the library on the seed, and without it another sa
   const other = script(["seed-ready"], {}).replace('"on_$1"', "say found");
   const lost = run(other, "create");
   assert.equal(lost.status, 70);
-  assert.match(lost.stderr, /error: replace seed-ready: its library is gone from the seed\n$/);
+  assert.match(lost.stderr, /error: no library: replace seed-ready\n$/);
   const first = firstScript(["seed-ready"], { SEED_USER: "it's" }).replace(
     '"on_$1"',
     'say "first $SEED_USER"',
