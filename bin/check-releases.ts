@@ -2,13 +2,13 @@
  * `bin/check-releases [STACK]`: what upstream has that is newer than our versions.
  */
 import { join } from "node:path";
-import { command, readOptions, UsageError } from "../handover/commandLine.ts";
-import { kubernetesImages } from "../handover/imageManifest.ts";
-import { suitable } from "../handover/openstackConfig.ts";
-import { EXIT, HandoverError } from "../handover/problem.ts";
-import { compareReleases, releaseTable } from "../handover/releases.ts";
-import { readMap } from "../handover/source.ts";
-import { dependenciesUrl, manifestUrl, newestChart } from "../handover/upstream.ts";
+import { command, readOptions, UsageError } from "./commandLine.ts";
+import { kubernetesImages } from "../releases/imageManifest.ts";
+import { suitable } from "../kayobe/openstackConfig.ts";
+import { EXIT, HandoverError } from "../lib/problem.ts";
+import { compareReleases, releaseTable } from "../releases/releases.ts";
+import { readMap } from "../releases/source.ts";
+import { dependenciesUrl, manifestUrl, newestChart } from "../releases/upstream.ts";
 import { readLayers } from "../config/layers.ts";
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { readStackFile } from "../config/stackFile.ts";

@@ -9,13 +9,13 @@ import {
   stackSettings,
   textOutput,
   UsageError,
-} from "../handover/commandLine.ts";
-import { type FilePlan, planExport } from "../handover/kayobeExport.ts";
-import { inTree, type KayobeTree, kayobeTree } from "../handover/kayobeTree.ts";
-import type { Deployed } from "../handover/magnumConf.ts";
-import { EXIT, HandoverError } from "../handover/problem.ts";
-import { checkReachable } from "../handover/reachable.ts";
-import { Vault } from "../handover/vault.ts";
+} from "./commandLine.ts";
+import { type FilePlan, planExport } from "../kayobe/kayobeExport.ts";
+import { inTree, type KayobeTree, kayobeTree } from "../kayobe/kayobeTree.ts";
+import type { Deployed } from "../kayobe/magnumConf.ts";
+import { EXIT, HandoverError } from "../lib/problem.ts";
+import { checkReachable } from "../kayobe/reachable.ts";
+import { Vault } from "../kayobe/vault.ts";
 import { mirrored } from "../lib/mirror.ts";
 import type { Outputs } from "./stackOutputs.ts";
 

@@ -3,7 +3,7 @@
  */
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { parse } from "yaml";
-import { writeAtomically } from "../handover/atomicFile.ts";
+import { writeAtomically } from "../kayobe/atomicFile.ts";
 import {
   command,
   deployedVersion,
@@ -11,8 +11,8 @@ import {
   readOutputs,
   stackSettings,
   UsageError,
-} from "../handover/commandLine.ts";
-import { kubernetesImages } from "../handover/imageManifest.ts";
+} from "./commandLine.ts";
+import { kubernetesImages } from "../releases/imageManifest.ts";
 import {
   generate,
   type Lists,
@@ -21,10 +21,10 @@ import {
   suitable,
   type TemplateSettings,
   variables,
-} from "../handover/openstackConfig.ts";
-import { EXIT, HandoverError } from "../handover/problem.ts";
-import { readMap } from "../handover/source.ts";
-import { manifestOfChart } from "../handover/upstream.ts";
+} from "../kayobe/openstackConfig.ts";
+import { EXIT, HandoverError } from "../lib/problem.ts";
+import { readMap } from "../releases/source.ts";
+import { manifestOfChart } from "../releases/upstream.ts";
 import type { Config } from "../config/schema.ts";
 
 const usage = `Usage: bin/openstack-config-export STACK [options]

@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { withReference } from "../config/reference.ts";
-import { describeProposal, proposeDefaults } from "../handover/proposal.ts";
-import type { Finding } from "../handover/releases.ts";
+import { describeProposal, proposeDefaults } from "../releases/proposal.ts";
+import type { Finding } from "../releases/releases.ts";
 import { run } from "./engine.ts";
 import { EXIT, gitlabOfJob, requireVariables } from "./job.ts";
 

@@ -1,7 +1,7 @@
 /**
  * A cloud that is asked each question once, however many checks want the answer.
  */
-import type { Cloud, Json } from "../engine/providers/openstack/cloud.ts";
+import type { Cloud, Json } from "../openstack/cloud.ts";
 
 /** What preflight needs of a cloud. */
 export type Asked = Pick<Cloud, "get" | "scope">;

@@ -4,8 +4,8 @@
 import { Agent, fetch as send } from "undici";
 import type { Credentials } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
-import { Cloud, type Json } from "../engine/providers/openstack/cloud.ts";
-import { loadCredentials } from "../engine/providers/openstack/credentials.ts";
+import { Cloud, type Json } from "../openstack/cloud.ts";
+import { loadCredentials } from "../openstack/credentials.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
 import { siteNames } from "../lib/names.ts";
 import { asked } from "./asked.ts";

@@ -1,7 +1,7 @@
 /**
  * Limits and use of a project's quotas, and how much of the use is this site's own.
  */
-import type { Json } from "../engine/providers/openstack/cloud.ts";
+import type { Json } from "../openstack/cloud.ts";
 import type { Asked } from "./asked.ts";
 import type { Fact, Facts, Quota } from "./facts.ts";
 import { QUOTA_NAMES, type QuotaName } from "./needs.ts";

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { loadCredentials } from "../../engine/providers/openstack/credentials.ts";
-import { wordsOf } from "../../engine/providers/openstack/errors.ts";
+import { loadCredentials } from "../../openstack/credentials.ts";
+import { wordsOf } from "../../openstack/errors.ts";
 import { factory } from "../../engine/providers/openstack/index.ts";
 import { UNKNOWN, type Properties } from "../../engine/provider.ts";
 

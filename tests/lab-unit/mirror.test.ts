@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { dependenciesUrl, manifestUrl } from "../../handover/upstream.ts";
+import { dependenciesUrl, manifestUrl } from "../../releases/upstream.ts";
 import { emptyDisk } from "../../lab/kubernetes/emptyDisk.ts";
 import {
   binaries,

@@ -17,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { kayobeConfig, outputs } from "../handover/support.ts";
+import { kayobeConfig, outputs } from "../kayobe/support.ts";
 import { project } from "../support/lab.ts";
 import { noRealPulumi } from "../support/realPulumi.ts";
 
@@ -36,7 +36,7 @@ describe("bin/kayobe-export and the real Pulumi CLI", { skip: noRealPulumi() }, 
     PULUMI_BACKEND_URL: `file://${join(scratch, "state")}`,
     PULUMI_CONFIG_PASSPHRASE_FILE: join(scratch, "passphrase"),
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    ANSIBLE_VAULT: join(project, "tests/handover/ansible-vault"),
+    ANSIBLE_VAULT: join(project, "tests/kayobe/ansible-vault"),
   };
   delete environment["PULUMI_CONFIG_PASSPHRASE"];
   const repository = kayobeConfig(join(scratch, "kayobe-config"));
@@ -64,7 +64,7 @@ describe("bin/kayobe-export and the real Pulumi CLI", { skip: noRealPulumi() }, 
       changes,
       input,
     );
-  /** The outputs of `tests/handover/support.ts` in the stack's state, as a deployment leaves them. */
+  /** The outputs of `tests/kayobe/support.ts` in the stack's state, as a deployment leaves them. */
   const deploy = (token: string) => {
     const state = JSON.parse(pulumi("stack", "export", "--stack", STACK)) as {
       deployment: Record<string, unknown>;

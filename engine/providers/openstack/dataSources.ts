@@ -3,7 +3,7 @@
  * Upstream analogue: data_source_openstack_*.go.
  */
 import type { Properties } from "../../provider.ts";
-import type { Json } from "./cloud.ts";
+import type { Json } from "../../../openstack/cloud.ts";
 import { getFlavor, getImage, getKeypair, getZones } from "./dataSourcesCompute.ts";
 import { theOnly } from "./lookup.ts";
 import { networkIdOf } from "./resources/floatingIp.ts";

@@ -3,7 +3,7 @@
  * Upstream analogue: data_source_openstack_compute_*.go and data_source_openstack_images_image_v2.go.
  */
 import type { Properties, Value } from "../../provider.ts";
-import type { Json } from "./cloud.ts";
+import type { Json } from "../../../openstack/cloud.ts";
 import { theOnly } from "./lookup.ts";
 import { propertiesOf } from "./resources/image.ts";
 import { listFlavors } from "./resources/instanceCreate.ts";

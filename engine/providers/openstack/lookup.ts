@@ -1,6 +1,6 @@
 /** What a look-up by properties answers when it does not find exactly one object. */
 import type { Properties } from "../../provider.ts";
-import type { Json } from "./cloud.ts";
+import type { Json } from "../../../openstack/cloud.ts";
 import { blank } from "./schema.ts";
 
 /** The one object of a list; throws with what was asked for when there is none or more than one. */

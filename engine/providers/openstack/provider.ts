@@ -19,8 +19,8 @@ import {
   type UpdateRequest,
   type UpdateResult,
 } from "../../provider.ts";
-import { Cloud } from "./cloud.ts";
-import { loadCredentials } from "./credentials.ts";
+import { Cloud } from "../../../openstack/cloud.ts";
+import { loadCredentials } from "../../../openstack/credentials.ts";
 import { invokeDataSource } from "./dataSources.ts";
 import { changesOf, toDiffResult } from "./diff.ts";
 import { kinds } from "./resources/index.ts";

@@ -1,6 +1,6 @@
 /** openstack:containerinfra/clusterTemplate:ClusterTemplate (resource_openstack_containerinfra_clustertemplate_v1.go). */
 import type { Properties } from "../../../provider.ts";
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { flag, integer, map, region, text } from "../schema.ts";
 import { jsonsOf, post, stringsOf, textOf, within, type Kind } from "./kind.ts";
 import { dropUndefined } from "./neutron.ts";

@@ -1,7 +1,7 @@
 /** openstack:networking/floatingIp:FloatingIp (resource_openstack_networking_floatingip_v2.go). */
 import type { Properties } from "../../../provider.ts";
-import type { Json } from "../cloud.ts";
-import { isStatus } from "../errors.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { list, map, region, tagged, text } from "../schema.ts";
 import { jsonsOf, some, textOf, textsOf, within, type Context, type Kind } from "./kind.ts";
 import {

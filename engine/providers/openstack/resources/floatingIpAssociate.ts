@@ -1,5 +1,5 @@
 /** openstack:networking/floatingIpAssociate:FloatingIpAssociate (resource_openstack_networking_floatingip_associate_v2.go). */
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { region, text } from "../schema.ts";
 import { some, textOf, type Context, type Kind } from "./kind.ts";
 import { floatingIpIdOf } from "./floatingIp.ts";

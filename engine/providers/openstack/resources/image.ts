@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { Properties } from "../../../provider.ts";
-import type { Json } from "../cloud.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
 import { flag, integer, map, region, set, text } from "../schema.ts";
 import { FailedObjectError, poll } from "../wait.ts";
 import { imageFile, md5Of } from "./imageFile.ts";

@@ -2,7 +2,7 @@
  * Making a Nova server.
  */
 import type { Properties } from "../../../provider.ts";
-import type { Json } from "../cloud.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
 import {
   jsonOf,
   jsonsOf,

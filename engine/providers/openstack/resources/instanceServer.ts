@@ -2,8 +2,8 @@
  * A Nova server as it is: its state, its properties, waiting for it and deleting it.
  */
 import type { Properties } from "../../../provider.ts";
-import type { Json } from "../cloud.ts";
-import { isStatus } from "../errors.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { FailedObjectError, poll } from "../wait.ts";
 import { jsonOf, jsonsOf, mapsOf, textOf, textsOf, within, type Context } from "./kind.ts";
 import { deleteWhenFree } from "./neutron.ts";

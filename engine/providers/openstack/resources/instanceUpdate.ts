@@ -2,7 +2,7 @@
  * Changing a Nova server in place: name, power, metadata, security groups, password, flavor (resize), image (rebuild), tags.
  */
 import type { Properties } from "../../../provider.ts";
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { poll } from "../wait.ts";
 import {
   jsonOf,

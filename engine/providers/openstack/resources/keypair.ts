@@ -1,5 +1,5 @@
 /** openstack:compute/keypair:Keypair (resource_openstack_compute_keypair_v2.go). */
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { map, region, text } from "../schema.ts";
 import { jsonOf, post, some, stringsOf, textOf, within, type Kind } from "./kind.ts";
 import { deleteWhenFree } from "./neutron.ts";

@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log, Properties, Value } from "../../../provider.ts";
 import { isMap } from "../../../values.ts";
-import type { Answer, Cloud, Json, RequestOptions, Service } from "../cloud.ts";
-import { ConnectionError, isStatus } from "../errors.ts";
+import type { Answer, Cloud, Json, RequestOptions, Service } from "../../../../openstack/cloud.ts";
+import { ConnectionError, isStatus } from "../../../../openstack/errors.ts";
 import type { Schema } from "../schema.ts";
 import type { Deadline } from "../wait.ts";
 

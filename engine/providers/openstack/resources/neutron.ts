@@ -2,8 +2,8 @@
  * What all Neutron objects share: create, wait, tags, update, delete.
  */
 import type { Properties } from "../../../provider.ts";
-import type { Json } from "../cloud.ts";
-import { isStatus } from "../errors.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { FailedObjectError, poll } from "../wait.ts";
 import {
   jsonOf,

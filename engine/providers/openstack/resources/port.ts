@@ -1,6 +1,6 @@
 /** openstack:networking/port:Port (resource_openstack_networking_port_v2.go). */
 import type { Properties, Value } from "../../../provider.ts";
-import type { Json } from "../cloud.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
 import { flag, integer, list, map, object, region, set, tagged, text } from "../schema.ts";
 import { jsonOf, mapsOf, some, textOf, textsOf, within, type Kind } from "./kind.ts";
 import {

@@ -1,6 +1,6 @@
 /** openstack:networking/router:Router (resource_openstack_networking_router_v2.go). */
 import type { Properties } from "../../../provider.ts";
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { flag, list, map, object, region, tagged, text } from "../schema.ts";
 import { jsonOf, mapsOf, some, textOf, textsOf, type Context, type Kind } from "./kind.ts";
 import {

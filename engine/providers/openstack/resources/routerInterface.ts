@@ -1,7 +1,7 @@
 /** openstack:networking/routerInterface:RouterInterface (resource_openstack_networking_router_interface_v2.go). */
 import { BlockList, isIP } from "node:net";
 import type { Properties } from "../../../provider.ts";
-import { ConnectionError, isStatus } from "../errors.ts";
+import { ConnectionError, isStatus } from "../../../../openstack/errors.ts";
 import { flag, region, text } from "../schema.ts";
 import { jsonsOf, mapsOf, some, textOf, within, type Context, type Kind } from "./kind.ts";
 import { awaitStatus, deleteWhenFree, getObject, updateObject, type Collection } from "./neutron.ts";

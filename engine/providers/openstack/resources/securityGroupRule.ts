@@ -1,6 +1,6 @@
 /** openstack:networking/secGroupRule:SecGroupRule (resource_openstack_networking_secgroup_rule_v2.go). */
 import type { Properties, Value } from "../../../provider.ts";
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { integer, region, text } from "../schema.ts";
 import { jsonsOf, post, some, textOf, within, type Context, type Kind } from "./kind.ts";
 import { dropUndefined, getObject, removeObject, type Collection } from "./neutron.ts";

@@ -1,5 +1,5 @@
 /** openstack:blockstorage/volume:Volume (resource_openstack_blockstorage_volume_v3.go). */
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { flag, integer, list, map, region, set, text } from "../schema.ts";
 import { FailedObjectError, poll } from "../wait.ts";
 import {
@@ -15,7 +15,7 @@ import {
   type Context,
   type Kind,
 } from "./kind.ts";
-import type { Json } from "../cloud.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
 import { deleteWhenFree, dropUndefined } from "./neutron.ts";
 
 /** Growing an attached volume, and a volume from a backup, from these versions on (blockstorage_v3.go). */

@@ -1,8 +1,8 @@
 /** openstack:compute/volumeAttach:VolumeAttach (resource_openstack_compute_volume_attach_v2.go). */
-import { isStatus } from "../errors.ts";
+import { isStatus } from "../../../../openstack/errors.ts";
 import { flag, object, region, text } from "../schema.ts";
 import { poll } from "../wait.ts";
-import type { Json } from "../cloud.ts";
+import type { Json } from "../../../../openstack/cloud.ts";
 import { jsonOf, jsonsOf, some, textOf, within, type Context, type Kind } from "./kind.ts";
 import { getServer } from "./instanceServer.ts";
 import { deleteWhenFree, dropUndefined } from "./neutron.ts";

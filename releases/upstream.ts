@@ -5,7 +5,7 @@
  */
 import { atLeast, parseRelease } from "../config/versions.ts";
 import { mirrored } from "../lib/mirror.ts";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 import { readMap } from "./source.ts";
 
 const release = (repository: string, version: string, file: string) =>

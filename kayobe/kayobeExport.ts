@@ -11,7 +11,7 @@ import { inTree, type KayobeTree } from "./kayobeTree.ts";
 import { asTemplate, fromTemplate } from "./kollaTemplate.ts";
 import { magnumAccess } from "./kubeconfig.ts";
 import { type Deployed, mergeMagnumConf } from "./magnumConf.ts";
-import { EXIT, HandoverError } from "./problem.ts";
+import { EXIT, HandoverError } from "../lib/problem.ts";
 import { isVault, type Vault, WrongPassword } from "./vault.ts";
 
 /** Only the operator reads the file, encrypted or not: stackhpc-kayobe-config's own vault files have it too. */

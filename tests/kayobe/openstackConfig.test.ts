@@ -6,12 +6,12 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { generate, merge, type TemplateSettings } from "../../handover/openstackConfig.ts";
-import { kubernetesImages } from "../../handover/imageManifest.ts";
-import { EXIT } from "../../handover/problem.ts";
+import { generate, merge, type TemplateSettings } from "../../kayobe/openstackConfig.ts";
+import { kubernetesImages } from "../../releases/imageManifest.ts";
+import { EXIT } from "../../lib/problem.ts";
 import { folder, outputs, runCommand } from "./support.ts";
 
-const MANIFEST = join(import.meta.dirname, "fixtures", "manifest.json");
+const MANIFEST = join(import.meta.dirname, "../releases/fixtures/manifest.json");
 const GOLDEN = join(import.meta.dirname, "golden", "openstack-config.yml");
 
 const run = (...more: string[]) =>

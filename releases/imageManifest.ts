@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { atLeast, parseRelease } from "../config/versions.ts";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 const entry = z.object({
   name: z.string().min(1),

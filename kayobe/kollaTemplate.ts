@@ -2,7 +2,7 @@
  * Text that survives kolla-ansible's template module. The module reads the file as a Jinja template (role magnum,
  * task "Copying over kubeconfig file"), so that braces in it would be evaluated.
  */
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 /** Jinja's delimiters, and the first line with which a file sets its own (Ansible's #jinja2: header). */
 const SPECIAL = /\{\{|\{%|\{#|^#jinja2:/;

@@ -4,7 +4,7 @@
  * would not be in Magnum's container).
  */
 import { parse } from "yaml";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 /** What a connection needs. The token, certificate and key are secret. */
 export interface Access {

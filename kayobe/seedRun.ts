@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sshArguments, target } from "../bin/seed-ssh.ts";
 import type { Outputs } from "../bin/stackOutputs.ts";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 /** Seconds until a seed that does not answer counts as unreachable. */
 const CONNECT_TIMEOUT = 20;

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse, stringify } from "yaml";
-import { asTemplate, fromTemplate } from "../../handover/kollaTemplate.ts";
-import { magnumAccess } from "../../handover/kubeconfig.ts";
+import { asTemplate, fromTemplate } from "../../kayobe/kollaTemplate.ts";
+import { magnumAccess } from "../../kayobe/kubeconfig.ts";
 import { tokenKubeconfig } from "../../lib/kubeconfig.ts";
 
 const KUBECONFIG = tokenKubeconfig({

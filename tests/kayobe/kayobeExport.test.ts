@@ -15,8 +15,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { EXIT } from "../../handover/problem.ts";
-import { Vault } from "../../handover/vault.ts";
+import { EXIT } from "../../lib/problem.ts";
+import { Vault } from "../../kayobe/vault.ts";
 import { folder, kayobeConfig, outputs, runCommand } from "./support.ts";
 
 const ANSIBLE_VAULT = join(import.meta.dirname, "ansible-vault");

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
 import { parseRelease, workloadMinorsFor } from "../config/versions.ts";
 import { imageProperties, templateLabels, templateName } from "../lib/cluster-templates.ts";
-import type { KubernetesImage } from "./imageManifest.ts";
+import type { KubernetesImage } from "../releases/imageManifest.ts";
 
 /** What every template of a site has in common. */
 export interface TemplateSettings {

@@ -6,9 +6,9 @@ import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import type { Outputs } from "../bin/stackOutputs.ts";
-import { textOutput } from "./commandLine.ts";
+import { textOutput } from "../bin/commandLine.ts";
 import { type Access, magnumAccess } from "./kubeconfig.ts";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 import { runOnSeed } from "./seedRun.ts";
 
 /** Milliseconds; a healthy API answers in a fraction of one second, also over a VPN. */

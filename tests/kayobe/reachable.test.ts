@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import type { Server } from "node:https";
-import { apiVersion } from "../../handover/reachable.ts";
+import { apiVersion } from "../../kayobe/reachable.ts";
 import { selfSigned } from "../support/selfSigned.ts";
 
 const files = mkdtempSync(join(tmpdir(), "capi-mgmt-reachable-"));

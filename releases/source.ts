@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 /** Milliseconds for a whole download; the largest, a chart repository's index, is a few hundred kB. */
 const TIMEOUT = 30_000;

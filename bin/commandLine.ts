@@ -4,11 +4,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { type Outputs, OutputsError, outputsFrom, stackOutputs } from "../bin/stackOutputs.ts";
+import { type Outputs, OutputsError, outputsFrom, stackOutputs } from "./stackOutputs.ts";
 import { inspectStack } from "../config/program.ts";
 import { stackFileName } from "../config/stackFile.ts";
 import type { Config } from "../config/schema.ts";
-import { EXIT, HandoverError } from "./problem.ts";
+import { EXIT, HandoverError } from "../lib/problem.ts";
 
 const PROJECT = join(import.meta.dirname, "..");
 

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { UNKNOWN, type Properties } from "../../provider.ts";
+import { UNKNOWN, type Properties } from "../engine/provider.ts";
 
 /** All a connection needs. */
 export interface Credentials {

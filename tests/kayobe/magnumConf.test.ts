@@ -1,8 +1,8 @@
 /** The driver's settings fit what is deployed, and what an operator disabled stays disabled. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mergeMagnumConf } from "../../handover/magnumConf.ts";
-import { HandoverError } from "../../handover/problem.ts";
+import { mergeMagnumConf } from "../../kayobe/magnumConf.ts";
+import { HandoverError } from "../../lib/problem.ts";
 
 const DEPLOYED = {
   chartVersion: "0.27.0",

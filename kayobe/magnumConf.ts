@@ -4,7 +4,7 @@
  */
 import { parseRelease } from "../config/versions.ts";
 import { type Change, iniValue, setIni } from "./ini.ts";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 /** The chart's name in its repository: magnum-capi-helm's default. */
 const CHART = "openstack-cluster";

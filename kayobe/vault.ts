@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HandoverError } from "./problem.ts";
+import { HandoverError } from "../lib/problem.ts";
 
 /** True for text that says of itself that Ansible Vault wrote it. */
 export function isVault(content: string): boolean {

@@ -1,7 +1,7 @@
 /** Options are set in an oslo.config file without touching anything else. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { iniValue, setIni } from "../../handover/ini.ts";
+import { iniValue, setIni } from "../../kayobe/ini.ts";
 
 const FILE = `# Site settings. Keep!
 [DEFAULT]
