@@ -20,6 +20,8 @@ export interface StackFile {
   readonly name: string;
   /** Values by top-level key, `secure:` values being placeholders. */
   readonly values: Record<string, unknown>;
+  /** Everything under `config` by full key, for example `capi-mgmt:seed`, `secure:` values being placeholders. */
+  readonly all: Record<string, unknown>;
   /** Paths of the `secure:` values. */
   readonly encryptedPaths: ReadonlySet<string>;
   /** Wrong namespaces and sections encrypted as a whole. */
@@ -91,7 +93,8 @@ export function parseStackFile(name: string, text: string): StackFile {
       legal: "only secret fields encrypted, with pulumi config set --secret --path",
     });
   }
-  return { name, values, encryptedPaths, problems };
+  const all = Object.fromEntries(entries.map(([key, value]) => [key, opened(value, [], new Set())]));
+  return { name, values, all, encryptedPaths, problems };
 }
 
 /** Keys of other namespaces that look like a slip of ours. */
