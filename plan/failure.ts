@@ -47,7 +47,9 @@ function failureOf(reason: unknown, folder: string): ProgramError {
   if (!(reason instanceof Error)) return new ProgramError(`the program failed: ${String(reason)}`);
   const frames = (reason.stack ?? "")
     .split("\n")
-    .filter((line) => line.trim().startsWith("at ") && line.includes(folder + sep) && !/node_modules/.test(line))
+    .filter(
+      (line) => line.trim().startsWith("at ") && line.includes(folder + sep) && !/node_modules/.test(line),
+    )
     .slice(0, FRAMES);
   return new ProgramError([`the program failed: ${reason.message}`, ...frames].join("\n"));
 }

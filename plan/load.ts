@@ -8,6 +8,8 @@ import { join } from "node:path";
 /** The planner. Not imported statically, so that help and wrong usage are answered at once. */
 export function loadPlanner(): Promise<typeof import("./plan.ts")> {
   // Keyed by content and version; where it cannot be written Node goes without.
-  enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "capi-mgmt", "node-compile"));
+  enableCompileCache(
+    join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "capi-mgmt", "node-compile"),
+  );
   return import("./plan.ts");
 }

@@ -4,11 +4,11 @@
  */
 import { join } from "node:path";
 import { readStackFile } from "../config/stackFile.ts";
-import { orFirstFailure } from "./failure.ts";
+import { orFirstFailure, ProgramError } from "./failure.ts";
 import { PROJECT_NAME, runProgram } from "./program.ts";
 import { type Answers, type Recorder, type Registration, startRecorder } from "./recorder.ts";
 import { packageOf } from "./urn.ts";
-import { readable } from "./values.ts";
+import { readable, secretTexts } from "./values.ts";
 
 /** A resource of a plan. */
 export interface PlannedResource {
@@ -32,6 +32,9 @@ export interface Plan {
   /** In the order of their URNs. */
   readonly resources: readonly PlannedResource[];
 }
+
+/** Shorter ones occur by chance everywhere. */
+const SHORTEST_SECRET = 6;
 
 /** Packages whose resources and functions the program uses. */
 const PACKAGES = ["command", "kubernetes", "openstack"];
@@ -59,19 +62,28 @@ export async function planStack(folder: string, stack: string): Promise<Plan> {
   const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
   const config = Object.fromEntries(Object.entries(all).map(([key, value]) => [key, text(value)]));
   let recorder: Recorder | undefined;
-  await offline(folder, () =>
-    orFirstFailure(async () => {
-      recorder = await startRecorder({
-        ...{ project: PROJECT_NAME, stack, preview: true, config },
-        answers: OFFLINE,
-      });
-      await runProgram(join(folder, "index.ts"), recorder);
-    }, folder),
-  );
+  const run = async () => {
+    const site = { project: PROJECT_NAME, stack, preview: true, config };
+    recorder = await startRecorder({ ...site, answers: OFFLINE });
+    await runProgram(join(folder, "index.ts"), recorder);
+  };
+  try {
+    await offline(folder, () => orFirstFailure(run, folder));
+  } catch (error) {
+    throw new ProgramError(withoutSecrets((error as Error).message, recorder?.resources ?? []));
+  }
   const resources = (recorder?.resources ?? [])
     .toSorted((one, other) => (one.urn < other.urn ? -1 : 1))
     .map(planned);
   return { stack, counts: { create: resources.length }, resources };
+}
+
+/** Nothing is decrypted, but somebody may have a secret in the stack's file in plain. */
+function withoutSecrets(message: string, resources: readonly Registration[]): string {
+  return resources
+    .flatMap(({ inputs }) => secretTexts(inputs))
+    .filter((secret) => secret.length >= SHORTEST_SECRET)
+    .reduce((text, secret) => text.replaceAll(secret, "[secret]"), message);
 }
 
 function planned({ urn, type, name, parent, inputs, dependsOn, protect }: Registration): PlannedResource {

@@ -21,8 +21,16 @@ let runs = 0;
 export async function runProgram(entry: string, recorder: Recorder): Promise<void> {
   // A query of its own makes Node evaluate the module again.
   const module = `${pathToFileURL(entry).href}?run=${(runs += 1)}`;
-  await pulumi.runtime.runInPulumiStack(
-    async () => ((await import(module)) as { default?: Record<string, unknown> }).default,
-  );
+  let failure: { readonly error: unknown } | undefined;
+  await pulumi.runtime.runInPulumiStack(async () => {
+    try {
+      return ((await import(module)) as { default?: Record<string, unknown> }).default;
+    } catch (error) {
+      // Thrown here, it would be an unhandled rejection as well.
+      failure = { error };
+      return {};
+    }
+  });
+  if (failure !== undefined) throw failure.error;
   await recorder.settled();
 }

@@ -158,7 +158,10 @@ export async function startRecorder(args: RecorderArgs): Promise<Recorder> {
         return reply(null, unknown);
       }
       // Of a failed invoke the SDK shows `details`, as gRPC's errors have it.
-      return reply(error instanceof Error ? Object.assign(error, { details: error.message }) : error, response);
+      return reply(
+        error instanceof Error ? Object.assign(error, { details: error.message }) : error,
+        response,
+      );
     });
 
   const refuse = (reply: Reply<never>, what: string) => {
@@ -230,6 +233,7 @@ function disabledDefaultProviders(config: Readonly<Record<string, string>>): (na
   const key = "pulumi:disable-default-providers";
   const text = config[key] ?? "[]";
   const names: unknown = text.startsWith("[") ? JSON.parse(text) : undefined;
-  if (!Array.isArray(names)) throw new pulumi.RunError(`${key}: is no list (got ${text}; legal ["kubernetes", "openstack"])`);
+  if (!Array.isArray(names))
+    throw new pulumi.RunError(`${key}: is no list (got ${text}; legal ["kubernetes", "openstack"])`);
   return (name) => names.includes("*") || names.includes(name);
 }
