@@ -18,8 +18,8 @@ Credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or what e
   --keep-versions-days N   how long replaced versions are kept (default 90)
   --help
 
-Exit codes: 0 the bucket is ready; 1 something failed; 2 wrong usage; 3 ready, but the store lacks versioning or
-encryption.
+Exit codes: 0 the bucket is ready; 1 something failed; 3 ready, but the store lacks versioning or encryption; 64 wrong
+usage.
 `;
 
 const {

@@ -33,8 +33,8 @@ webhook, encrypted. Asks for what the options leave out, if there is a terminal.
 The passphrase comes from PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, or is asked for. It is needed for
 every later command on the stack; for a cloud KMS set the webhook with the pulumi CLI instead.
 
-Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or nothing could be written; 2 wrong usage,
-or preflight fails (the file is written).
+Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or nothing could be written;
+2 preflight fails (the file is written); 64 wrong usage.
 `;
 
 const root = join(import.meta.dirname, "..");

@@ -18,7 +18,7 @@ Pulumi.STACK.yaml, clouds.yaml and PULUMI_BACKEND_URL; changes nothing.
   --help
 
 Exit codes: 0 every check passes or only warns; 1 the configuration is wrong, or preflight could not run; 2 a check
-fails, or wrong usage.
+fails; 64 wrong usage.
 `;
 
 const { word: stack, values } = readArguments(

@@ -50,6 +50,7 @@ function failureOf(reason: unknown, folder: string): ProgramError {
     .filter(
       (line) => line.trim().startsWith("at ") && line.includes(folder + sep) && !/node_modules/.test(line),
     )
+    .map((line) => line.replace(/\?run=\d+/, ""))
     .slice(0, FRAMES);
   return new ProgramError([`the program failed: ${reason.message}`, ...frames].join("\n"));
 }
