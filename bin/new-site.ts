@@ -10,7 +10,7 @@ import { Writable } from "node:stream";
 import { newSiteFile, newSiteProblems, type NewSite } from "../config/newSite.ts";
 import { formatProblems } from "../config/problems.ts";
 import { stackFileName } from "../config/stackFile.ts";
-import { Crypter } from "../engine/passphrase.ts";
+import { Crypter } from "../state/passphrase.ts";
 import { stackNameProblem } from "../lib/names.ts";
 import { readArguments } from "./arguments.ts";
 

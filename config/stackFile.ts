@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PLACEHOLDER_SECRET } from "./credentials.ts";
-import type { Problem } from "./problems.ts";
+import { InputError, type Problem } from "./problems.ts";
 import { configSchema } from "./schema.ts";
 import { closestOf } from "./nearest.ts";
 import { fields } from "./schemaTree.ts";
@@ -51,7 +51,7 @@ export function readStackFile(folder: string, stack: string): StackFile {
   const file = join(folder, name);
   if (!existsSync(file)) {
     const known = stackNames(folder);
-    throw new Error(`no ${name} (stacks here: ${known.length === 0 ? "none" : known.join(", ")})`);
+    throw new InputError(`no ${name} (stacks here: ${known.length === 0 ? "none" : known.join(", ")})`);
   }
   return parseStackFile(name, readFileSync(file, "utf8"));
 }
@@ -68,7 +68,7 @@ export function parseStackFile(name: string, text: string): StackFile {
   } catch (error) {
     const place = (error as { linePos?: { line: number; col: number }[] }).linePos?.[0];
     const where = place === undefined ? "" : `, line ${place.line}, column ${place.col}`;
-    throw new Error(`${name} is not YAML${where}`);
+    throw new InputError(`${name} is not YAML${where}`);
   }
   const config = valueAt(document, ["config"]);
   const encryptedPaths = new Set<string>();

@@ -4,7 +4,7 @@
  * would not be in Magnum's container).
  */
 import { parse } from "yaml";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 
 /** What a connection needs. The token, certificate and key are secret. */
 export interface Access {
@@ -17,7 +17,7 @@ export interface Access {
 
 type Part = Readonly<Record<string, unknown>>;
 
-/** @throws HandoverError with what the driver could not use; never with a secret */
+/** @throws CommandError with what the driver could not use; never with a secret */
 export function magnumAccess(kubeconfig: string): Access {
   const document = asPart(readYaml(kubeconfig));
   const context = named(document, "contexts", document["current-context"])["context"];
@@ -74,5 +74,5 @@ function decoded(base64: string): string {
 }
 
 function refuse(reason: string): never {
-  throw new HandoverError(`the kubeconfig cannot be used by magnum-capi-helm: ${reason}`);
+  throw new CommandError(`the kubeconfig cannot be used by magnum-capi-helm: ${reason}`);
 }

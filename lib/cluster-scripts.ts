@@ -73,7 +73,7 @@ export function accessWorksScript(
     readonly timeout: string;
   },
 ): string {
-  return script(["access-works"], {
+  return script(["access-verified"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     TOKEN_NAMESPACE: args.token?.namespace,

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { loadForProgram, type Loaded } from "../config/program.ts";
 import { readStackFile } from "../config/stackFile.ts";
-import { Crypter } from "../engine/passphrase.ts";
+import { Crypter } from "../state/passphrase.ts";
 import { hasSecureValues, loadProject, loadStackSettings, programConfig } from "../engine/project.ts";
 
 /**

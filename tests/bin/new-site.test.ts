@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { inspectStack } from "../../config/program.ts";
-import { Crypter } from "../../engine/passphrase.ts";
+import { Crypter } from "../../state/passphrase.ts";
 import { loadProject, loadStackSettings, programConfig } from "../../engine/project.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse, stringify } from "yaml";
 import { newSiteFile } from "../../config/newSite.ts";
-import { Crypter } from "../../engine/passphrase.ts";
+import { Crypter } from "../../state/passphrase.ts";
 import { runProgram } from "../../plan/program.ts";
 import { record } from "../support/mocks.ts";
 import { copyProject } from "../support/projectCopy.ts";
