@@ -10,7 +10,7 @@ import { Writable } from "node:stream";
 import { newSiteFile, newSiteProblems, type NewSite } from "../config/newSite.ts";
 import { formatProblems } from "../config/problems.ts";
 import { stackFileName } from "../config/stackFile.ts";
-import { Crypter } from "../state/passphrase.ts";
+import { Crypter, passphraseOf } from "../state/passphrase.ts";
 import { stackNameProblem } from "../lib/names.ts";
 import { readArguments } from "./arguments.ts";
 
@@ -133,10 +133,8 @@ async function webhook(): Promise<string | undefined> {
 }
 
 async function passphrase(): Promise<string> {
-  const given = process.env["PULUMI_CONFIG_PASSPHRASE"];
+  const given = passphraseOf(process.env);
   if (given !== undefined) return given;
-  const source = process.env["PULUMI_CONFIG_PASSPHRASE_FILE"];
-  if (source !== undefined) return readFileSync(source, "utf8").trim();
   if (!process.stdin.isTTY) {
     throw new Error(
       "the webhook needs a passphrase: set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",

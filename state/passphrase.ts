@@ -3,7 +3,9 @@
  * Upstream analogue: pkg/secrets/passphrase/manager.go and sdk/go/common/resource/config/crypt.go.
  */
 import { createCipheriv, createDecipheriv, pbkdf2, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
+import { InputError } from "../config/problems.ts";
 
 /** Of crypt.go: PBKDF2 with SHA-256, one million rounds, for an AES-256 key. */
 const ROUNDS = 1_000_000;
@@ -14,7 +16,24 @@ const TAG_BYTES = 16;
 const derive = promisify(pbkdf2);
 const keys = new Map<string, Promise<Buffer>>();
 
-export class WrongPassphrase extends Error {
+/**
+ * The passphrase that the environment gives, as the Pulumi CLI takes it: PULUMI_CONFIG_PASSPHRASE, even if empty, else
+ * the trimmed text of the file PULUMI_CONFIG_PASSPHRASE_FILE; undefined without either.
+ *
+ * @throws InputError if the file cannot be read
+ */
+export function passphraseOf(environment: NodeJS.ProcessEnv): string | undefined {
+  const { PULUMI_CONFIG_PASSPHRASE: given, PULUMI_CONFIG_PASSPHRASE_FILE: file } = environment;
+  if (given !== undefined) return given;
+  if (file === undefined || file === "") return undefined;
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new InputError(`PULUMI_CONFIG_PASSPHRASE_FILE: ${(error as Error).message}`);
+  }
+}
+
+export class WrongPassphrase extends InputError {
   constructor() {
     super(
       "incorrect passphrase: set PULUMI_CONFIG_PASSPHRASE (or PULUMI_CONFIG_PASSPHRASE_FILE) to the stack's own",
@@ -41,7 +60,8 @@ export class Crypter {
       return new Crypter(`v1:${bytes.toString("base64")}:${seal(key, "pulumi")}`, key);
     }
     const [version, encoded, ...rest] = salt.split(":");
-    if (version !== "v1" || encoded === undefined) throw new Error("the stack's encryptionsalt is malformed");
+    if (version !== "v1" || encoded === undefined)
+      throw new InputError("the stack's encryptionsalt is malformed");
     const key = await keyOf(passphrase, Buffer.from(encoded, "base64"));
     const crypter = new Crypter(salt, key);
     let word: string;
@@ -58,15 +78,20 @@ export class Crypter {
     return seal(this.#key, plaintext);
   }
 
-  /** Throws when `ciphertext` is malformed or was made with another key. */
+  /** @throws InputError when `ciphertext` is malformed or was made with another key */
   decrypt(ciphertext: string): string {
     const [version, nonce, sealed] = ciphertext.split(":");
-    if (version !== "v1" || nonce === undefined || sealed === undefined)
-      throw new Error("malformed ciphertext");
+    if (version !== "v1" || nonce === undefined || sealed === undefined) {
+      throw new InputError("an encrypted value is malformed");
+    }
     const bytes = Buffer.from(sealed, "base64");
-    const decipher = createDecipheriv("aes-256-gcm", this.#key, Buffer.from(nonce, "base64"));
-    decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-    return decipher.update(bytes.subarray(0, -TAG_BYTES), undefined, "utf8") + decipher.final("utf8");
+    try {
+      const decipher = createDecipheriv("aes-256-gcm", this.#key, Buffer.from(nonce, "base64"));
+      decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+      return decipher.update(bytes.subarray(0, -TAG_BYTES), undefined, "utf8") + decipher.final("utf8");
+    } catch {
+      throw new InputError("an encrypted value was made with another encryptionsalt or passphrase");
+    }
   }
 }
 
