@@ -221,7 +221,7 @@ test("bad input is told by name, before anything is written", async (t) => {
     [
       run([], outputs("t", { magnumKubeconfig: "a: [s3cret" })),
       EXIT.failed,
-      /cannot be used by magnum-capi-helm: it is not YAML/,
+      /cannot be used by magnum-capi-helm: the kubeconfig is not YAML/,
     ],
     [
       bare(
