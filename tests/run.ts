@@ -3,7 +3,7 @@
  *
  * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
  * real site of lab/), `lab-parts` (the site's parts and the providers on it), `parity` (the embedded engine against the
- * real Pulumi CLI). Further arguments narrow the run to the test files whose path contains one of them:
+ * real Pulumi CLI), `go` (the lab's Go packages that are quick to build). Further arguments narrow the run to the test files whose path contains one of them:
  * `npm test -- config`.
  */
 import { globSync } from "node:fs";
@@ -40,6 +40,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
   lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown", "otherSite"),
   "lab-parts": onTheLab("site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"),
+  go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
   parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
 };
 
