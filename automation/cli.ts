@@ -1,0 +1,108 @@
+/**
+ * The Pulumi CLI that the Automation API drives: which one, and as a process that a terminal's Ctrl-C does not reach.
+ */
+import { accessSync, constants } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
+import { execa } from "execa";
+
+/** Signals that end a run, see interrupt.ts. */
+export interface StopSignals {
+  readonly stop?: AbortSignal | undefined;
+  readonly kill?: AbortSignal | undefined;
+}
+
+/** The CLI did not do what it was asked; the message is its own. */
+export class PulumiError extends Error {}
+
+/** There is no CLI that runs; the message says where it was looked for. */
+export class NoPulumiError extends Error {}
+
+const project = join(import.meta.dirname, "..");
+
+/**
+ * Path of the CLI: `pulumi` on PATH, else the npm package `pulumi` of this project, which fetches the CLI when it runs first.
+ *
+ * @throws NoPulumiError if there is neither
+ */
+export function findPulumi(path: string = process.env["PATH"] ?? ""): string {
+  const folders = [...path.split(delimiter), join(project, "node_modules", ".bin")];
+  const found = folders.map((folder) => join(folder, "pulumi")).find(isExecutable);
+  if (found === undefined)
+    throw new NoPulumiError("no pulumi on the PATH and none in node_modules: run npm ci in the project");
+  return found;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** How the Automation API calls its CLI. Its class cannot be made or extended in public, but this is all it uses. */
+type Run = (
+  args: string[],
+  cwd: string,
+  env: Record<string, string>,
+  onOutput?: (text: string) => void,
+  onError?: (text: string) => void,
+) => Promise<{ stdout: string; stderr: string; code: number }>;
+
+/** How long a CLI that was told to give up may take to do so, in milliseconds. */
+const PATIENCE_MS = 5000;
+
+/**
+ * The CLI for the Automation API. It runs in a process group of its own, so that it learns of an interrupt once, from us.
+ *
+ * @throws NoPulumiError if it does not run
+ */
+export async function pulumiCommand(signals: StopSignals = {}): Promise<PulumiCommand> {
+  const file = findPulumi();
+  const path = `${dirname(file)}${delimiter}${process.env["PATH"] ?? ""}`;
+  const before = process.env["PATH"];
+  let cli: PulumiCommand;
+  try {
+    process.env["PATH"] = path; // the version is asked of the first on the PATH
+    cli = await PulumiCommand.get({ skipVersionCheck: true });
+  } catch (error) {
+    throw new NoPulumiError(`${file} does not run: ${(error as Error).message}`);
+  } finally {
+    process.env["PATH"] = before;
+  }
+  const run: Run = async (args, cwd, env, onOutput, onError) => {
+    const child = execa(file, [...args, "--non-interactive"], {
+      cwd,
+      // as the Automation API sets it, with the CLI's own folder first for the plugins beside it
+      env: { ...env, PATH: path, PULUMI_AUTOMATION_API: "true", PULUMI_SKIP_UPDATE_CHECK: "true" },
+      detached: true,
+      stdin: "ignore",
+      reject: false,
+      stripFinalNewline: false,
+      maxBuffer: Number.MAX_SAFE_INTEGER,
+    });
+    child.stdout.on("data", (chunk: Buffer) => onOutput?.(chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => onError?.(chunk.toString()));
+    const end = (name: NodeJS.Signals) => () => void child.kill(name);
+    const interrupt = end("SIGINT");
+    let timer: NodeJS.Timeout | undefined;
+    const kill = () => {
+      interrupt();
+      timer = setTimeout(end("SIGKILL"), PATIENCE_MS);
+    };
+    signals.stop?.addEventListener("abort", interrupt);
+    signals.kill?.addEventListener("abort", kill);
+    try {
+      const { exitCode, stdout, stderr, shortMessage } = await child;
+      if (exitCode === 0) return { stdout, stderr, code: 0 };
+      throw new PulumiError(stderr.trim() || stdout.trim() || shortMessage);
+    } finally {
+      clearTimeout(timer);
+      signals.stop?.removeEventListener("abort", interrupt);
+      signals.kill?.removeEventListener("abort", kill);
+    }
+  };
+  return Object.assign(cli, { run });
+}
