@@ -1,3 +1,5 @@
+import type { PulumiTools } from "./pulumi.ts";
+
 /** What `prepare` provides to the services. */
 export interface Artifacts {
   /** Python virtual environment with the OpenStack services and clients. */
@@ -11,4 +13,6 @@ export interface Artifacts {
   alertmanager: string;
   /** The lab's k3s binary; called kubectl, it is kubectl. */
   k3s: string;
+  /** Pulumi's CLI and plugins. */
+  pulumi: PulumiTools;
 }
