@@ -1,10 +1,10 @@
 /**
  * The Pulumi CLI that the Automation API drives: which one, and as a process that a terminal's Ctrl-C does not reach.
  */
-import { accessSync, constants } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
+import { NoPulumiError, findPulumi } from "./findPulumi.ts";
 
 /** Signals that end a run, see interrupt.ts. */
 export interface StopSignals {
@@ -14,33 +14,6 @@ export interface StopSignals {
 
 /** The CLI did not do what it was asked; the message is its own. */
 export class PulumiError extends Error {}
-
-/** There is no CLI that runs; the message says where it was looked for. */
-export class NoPulumiError extends Error {}
-
-const project = join(import.meta.dirname, "..");
-
-/**
- * Path of the CLI: `pulumi` on PATH, else the npm package `pulumi` of this project, which fetches the CLI when it runs first.
- *
- * @throws NoPulumiError if there is neither
- */
-export function findPulumi(path: string = process.env["PATH"] ?? ""): string {
-  const folders = [...path.split(delimiter), join(project, "node_modules", ".bin")];
-  const found = folders.map((folder) => join(folder, "pulumi")).find(isExecutable);
-  if (found === undefined)
-    throw new NoPulumiError("no pulumi on the PATH and none in node_modules: run npm ci in the project");
-  return found;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** How the Automation API calls its CLI. Its class cannot be made or extended in public, but this is all it uses. */
 type Run = (

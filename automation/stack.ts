@@ -5,7 +5,7 @@
  *     const interrupts = listenForInterrupts((text) => console.error(text));
  *     const result = await runStack({ operation: "preview", stack: "prod", refresh: true, interrupts });
  *     if (result.outcome === "succeeded" && result.changes === 0) …
- *     const outputs = await readOutputs({ stack: "prod" });
+ *     const { values } = await readOutputs({ stack: "prod" });
  *
  * Backend, passphrase and cloud come from the environment, as for the CLI: PULUMI_BACKEND_URL (or `pulumi login`),
  * PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, AWS_*, OS_*. Plugins are those on PATH, beside the CLI or in
@@ -14,10 +14,12 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
-import { NoPulumiError, type StopSignals, pulumiCommand } from "./cli.ts";
+import { type StopSignals, pulumiCommand } from "./cli.ts";
+import { NoPulumiError } from "./findPulumi.ts";
 import { type Diagnostic, type Op, Recorder, type RunListener, type Step, changeCount } from "./steps.ts";
 
-export { NoPulumiError, PulumiError } from "./cli.ts";
+export { PulumiError } from "./cli.ts";
+export { NoPulumiError } from "./findPulumi.ts";
 export { type Interrupts, listenForInterrupts } from "./interrupt.ts";
 export type { Change, Diagnostic, Op, RunListener, Step } from "./steps.ts";
 
@@ -66,6 +68,8 @@ export interface StackResult {
   readonly steps: readonly Step[];
   /** What a refresh found: resources that differ from the state (`update`) or are gone (`delete`). */
   readonly drift: readonly Step[];
+  /** The stack's outputs, `[secret]` for a secret; of a run that did not come so far: none. */
+  readonly outputs: Readonly<Record<string, unknown>>;
   /** What the program, the providers and the engine said. Of a failed run at least one is an error. */
   readonly diagnostics: readonly Diagnostic[];
   /** Wall clock. */
@@ -121,6 +125,7 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
     counts: recorder.counts,
     steps: recorder.steps,
     drift: recorder.drift,
+    outputs: recorder.outputs,
     diagnostics: recorder.diagnostics,
     seconds: recorder.now(),
   };
@@ -150,14 +155,27 @@ async function perform(stack: Stack, request: StackRequest, options: RunOptions)
   }
 }
 
-/** A stack's outputs, secrets in clear: what Pulumi's CLI gives with `stack output --json --show-secrets`. */
-export async function readOutputs(place: StackPlace): Promise<Record<string, unknown>> {
+/** A stack's outputs. */
+export interface Outputs {
+  /** By name, secrets in clear. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Names of those that are secret. */
+  readonly secret: ReadonlySet<string>;
+}
+
+/**
+ * Reads a stack's outputs: what the CLI gives with `stack output --json --show-secrets`.
+ *
+ * @throws Error with the CLI's words if there is no such stack, or the passphrase is wrong
+ */
+export async function readOutputs(place: StackPlace): Promise<Outputs> {
   const restore = enter(place.env);
   try {
-    const stack = await openStack(place);
-    return Object.fromEntries(
-      Object.entries(await stack.outputs()).map(([name, { value }]) => [name, value as unknown]),
-    );
+    const outputs = Object.entries(await (await openStack(place)).outputs());
+    return {
+      values: Object.fromEntries(outputs.map(([name, { value }]) => [name, value as unknown])),
+      secret: new Set(outputs.flatMap(([name, { secret }]) => (secret ? [name] : []))),
+    };
   } finally {
     restore();
   }

@@ -30,6 +30,8 @@ export interface Step {
   /** URN of the parent; empty for the stack itself. */
   readonly parent: string;
   readonly op: Op;
+  /** false: a component, which only groups others. */
+  readonly custom: boolean;
   /** The resource option, of the new state where there is one. */
   readonly protect: boolean;
   /** Of an update, a replacement or a refresh. */
@@ -71,6 +73,8 @@ export class Recorder {
   /** Resources that a refresh found different from the state (`update`) or gone (`delete`). */
   readonly drift: Step[] = [];
   readonly diagnostics: Diagnostic[] = [];
+  /** The stack's outputs, `[secret]` for a secret. */
+  outputs: Readonly<Record<string, unknown>> = {};
   /** Resources by op, as the engine counts them at the end; a replacement is one `replace`. */
   counts: Partial<Record<Op, number>> = {};
   private readonly began = performance.now();
@@ -87,6 +91,7 @@ export class Recorder {
 
   /** Takes in one event. */
   add(event: EngineEvent): void {
+    this.listener.onEvent?.(event);
     const { resourcePreEvent, resOutputsEvent, resOpFailedEvent, diagnosticEvent, summaryEvent } = event;
     if (resourcePreEvent) this.begin(resourcePreEvent.metadata);
     if (resOutputsEvent) this.end(resOutputsEvent.metadata, false);
@@ -130,7 +135,14 @@ export class Recorder {
     this.steps[index] = step;
     if (metadata.op === "refresh" && !failed) {
       const gone = metadata.new === undefined || metadata.new === null;
-      if (gone || step.changes.length > 0) this.drift.push({ ...step, op: gone ? "delete" : "update" });
+      if (gone || step.changes.length > 0) {
+        const found: Step = { ...step, op: gone ? "delete" : "update" };
+        this.drift.push(found);
+        this.listener.onDrift?.(found);
+      }
+    }
+    if (step.type === "pulumi:pulumi:Stack" && metadata.new) {
+      this.outputs = metadata.new.outputs as Record<string, unknown>;
     }
     this.listener.onEnd?.(step);
   }
@@ -142,7 +154,11 @@ export interface RunListener {
   onBegin?(step: Step): void;
   /** A step has ended, well or badly (`failed`). */
   onEnd?(step: Step): void;
+  /** A refresh found a resource different from the state (`update`) or gone (`delete`). */
+  onDrift?(step: Step): void;
   onDiagnostic?(diagnostic: Diagnostic): void;
+  /** Each event as the engine wrote it, for a record of the run. */
+  onEvent?(event: EngineEvent): void;
 }
 
 function describe(metadata: StepEventMetadata, started: number): Step {
@@ -153,6 +169,7 @@ function describe(metadata: StepEventMetadata, started: number): Step {
     name: nameOf(metadata.urn),
     parent: state?.parent ?? "",
     op: metadata.op,
+    custom: state?.custom === true,
     protect: state?.protect === true,
     changes: changesOf(metadata),
     inputs: (state?.inputs ?? {}) as Record<string, unknown>,

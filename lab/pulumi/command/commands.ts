@@ -74,6 +74,11 @@ export class Commands {
     this.cancelled.abort();
   }
 
+  /** Lets go of the connections, which otherwise keep the process. */
+  close(): void {
+    this.connections.close();
+  }
+
   /** Without a command nothing runs, and the outputs are those of before. */
   private async run(
     { type, log, timeoutSeconds }: Request,

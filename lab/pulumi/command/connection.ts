@@ -58,6 +58,12 @@ export class Connections {
     };
   }
 
+  /** Ends every connection. */
+  close(): void {
+    for (const lane of [...this.lanes.values()].flat()) lane.client.end();
+    this.lanes.clear();
+  }
+
   private async lane(
     key: string,
     connection: Properties,
