@@ -152,7 +152,7 @@ export function brief(value: unknown): string {
 
 /** The last lines of a run: what it counted, and each error with how to go on. */
 export function closingLines(result: StackResult): string[] {
-  const { operation, outcome, counts, drift, diagnostics } = result;
+  const { operation, outcome, counts, drift, diagnostics, steps } = result;
   const plan = operation === "preview";
   const lines: string[] = [];
   if (Object.keys(result.outputs).length > 0 && operation !== "destroy") {
@@ -172,7 +172,9 @@ export function closingLines(result: StackResult): string[] {
   if (errors.length > 0) {
     lines.push("", "Errors:");
     for (const { urn, text } of errors) {
-      if (urn !== "" && typeOf(urn) !== STACK_TYPE) lines.push(`  ${typeOf(urn)} ${nameOf(urn)}`);
+      const step = steps.find((candidate) => candidate.urn === urn && candidate.failed);
+      const doing = step === undefined ? "" : ` (${wording[step.op].planned})`;
+      if (urn !== "" && typeOf(urn) !== STACK_TYPE) lines.push(`  ${typeOf(urn)} ${nameOf(urn)}${doing}`);
       lines.push(...text.split("\n").map((line) => `    ${line}`));
     }
   }

@@ -135,8 +135,8 @@ describe("remote commands", { skip: noSshd }, () => {
 
   test("output is passed on while the command runs", async () => {
     logged.length = 0;
-    const done = create({ create: "echo first; sleep 1; echo second" });
-    for (let wait = 0; logged.length === 0 && wait < 80; wait++) await sleep(10);
+    const done = create({ create: "echo first; sleep 2; echo second" });
+    for (let wait = 0; logged.length === 0 && wait < 800; wait++) await sleep(10);
     assert.deepEqual(logged, ["info: first"]);
     await done;
   });
@@ -162,7 +162,7 @@ describe("remote commands", { skip: noSshd }, () => {
       /no SSH connection to .* after 3 attempts: .*ECONNREFUSED/,
     );
     assert.equal(logged.length, 2);
-    const late = create({ create: "echo up", connection: { ...sshd.connection, port, dialErrorLimit: 5 } });
+    const late = create({ create: "echo up", connection: { ...sshd.connection, port, dialErrorLimit: 100 } });
     await sleep(300);
     const second = await startSshd(port);
     try {
