@@ -45,8 +45,8 @@ async function run(call: language.RunRequest): Promise<language.RunResponse> {
     process.execPath,
     ["--no-warnings", launcher, ...words, "--", entry, ...call.getArgsList()],
     {
-      // stdout is the engine's, for the port; what the program prints goes where the engine shows it
-      stdio: ["ignore", 2, 2],
+      // the engine shows what comes after the port
+      stdio: ["ignore", "inherit", "inherit"],
       env: {
         ...process.env,
         PULUMI_CONFIG: JSON.stringify(config),
