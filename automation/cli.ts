@@ -24,6 +24,12 @@ type Run = (
   onError?: (text: string) => void,
 ) => Promise<{ stdout: string; stderr: string; code: number }>;
 
+/** Ends what the Automation API asks after a run: outputs and history, three starts of the CLI that nobody here needs. */
+export class RunIsOver extends Error {}
+
+/** Commands after which the run is over. */
+const operations: ReadonlySet<string | undefined> = new Set(["preview", "up", "refresh", "destroy"]);
+
 /** How long a CLI that was told to give up may take to do so, in milliseconds. */
 const PATIENCE_MS = 5000;
 
@@ -45,7 +51,11 @@ export async function pulumiCommand(signals: StopSignals = {}): Promise<PulumiCo
   } finally {
     process.env["PATH"] = before;
   }
+  let over = false;
   const run: Run = async (args, cwd, env, onOutput, onError) => {
+    if (over) throw new RunIsOver();
+    // Every command names its stack: selecting one would only cost time and be remembered.
+    if (args[0] === "stack" && args[1] === "select") return { stdout: "", stderr: "", code: 0 };
     const child = execa(file, [...args, "--non-interactive"], {
       cwd,
       // as the Automation API sets it, with the CLI's own folder first for the plugins beside it
@@ -69,6 +79,7 @@ export async function pulumiCommand(signals: StopSignals = {}): Promise<PulumiCo
     signals.kill?.addEventListener("abort", kill);
     try {
       const { exitCode, stdout, stderr, shortMessage } = await child;
+      over = operations.has(args[0]) && exitCode === 0;
       if (exitCode === 0) return { stdout, stderr, code: 0 };
       throw new PulumiError(stderr.trim() || stdout.trim() || shortMessage);
     } finally {

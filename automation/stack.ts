@@ -14,7 +14,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
-import { type StopSignals, pulumiCommand } from "./cli.ts";
+import { RunIsOver, type StopSignals, pulumiCommand } from "./cli.ts";
 import { NoPulumiError } from "./findPulumi.ts";
 import { type Diagnostic, type Op, Recorder, type RunListener, type Step, changeCount } from "./steps.ts";
 
@@ -84,35 +84,18 @@ const project = join(import.meta.dirname, "..");
  * @throws NoPulumiError if there is no CLI that runs
  */
 export async function runStack(request: StackRequest): Promise<StackResult> {
-  const { operation, stack: name, interrupts = {}, projectDir = project } = request;
+  const { operation, stack: name, interrupts = {} } = request;
   const recorder = new Recorder(request.listener);
   const restore = enter(request.env);
   let failed = false;
   try {
-    const programs = new ProgramErrors(request.program ?? importProgram(projectDir));
-    const stack = await openStack(request, interrupts, programs.run);
-    if (interrupts.stop?.aborted !== true) {
-      let stderr = "";
-      const options = {
-        onEvent: (event: Parameters<Recorder["add"]>[0]) => recorder.add(event),
-        onError: (text: string) => void (stderr += text),
-        color: "never" as const,
-        suppressOutputs: true,
-      };
-      try {
-        await perform(stack, request, options);
-      } catch (error) {
-        failed = true;
-        for (const text of programs.errors) recorder.say("error", "", text);
-        if (!recorder.diagnostics.some(({ severity }) => severity === "error")) {
-          recorder.say("error", "", stderr.trim() || (error as Error).message);
-        }
-      }
-    }
+    if (interrupts.stop?.aborted !== true) await performOrCreate(request, recorder);
   } catch (error) {
     if (error instanceof NoPulumiError) throw error;
     failed = true;
-    recorder.say("error", "", (error as Error).message);
+    if (!recorder.diagnostics.some(({ severity }) => severity === "error")) {
+      recorder.say("error", "", (error as Error).message);
+    }
   } finally {
     restore();
   }
@@ -131,10 +114,31 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
   };
 }
 
-type RunOptions = Pick<
-  Parameters<Stack["up"]>[0] & object,
-  "onEvent" | "onError" | "color" | "suppressOutputs"
->;
+/** Runs the operation; where the backend does not have the stack, and that is asked for, makes it first. */
+async function performOrCreate(request: StackRequest, recorder: Recorder): Promise<void> {
+  const { projectDir = project, interrupts = {} } = request;
+  const program = new ProgramErrors(request.program ?? importProgram(projectDir));
+  const options = {
+    onEvent: (event: Parameters<Recorder["add"]>[0]) => recorder.add(event),
+    color: "never" as const,
+    suppressOutputs: true,
+  };
+  try {
+    await perform(await openStack(request, interrupts, program.run), request, options);
+  } catch (error) {
+    if (error instanceof RunIsOver) return;
+    const { message } = error as Error;
+    if (request.create === true && /no stack named/.test(message)) {
+      const workspace = await openWorkspace(projectDir);
+      await workspace.createStack(request.stack);
+      return performOrCreate({ ...request, create: false }, recorder);
+    }
+    for (const text of program.errors) recorder.say("error", "", text);
+    throw error;
+  }
+}
+
+type RunOptions = Pick<Parameters<Stack["up"]>[0] & object, "onEvent" | "color" | "suppressOutputs">;
 
 async function perform(stack: Stack, request: StackRequest, options: RunOptions): Promise<void> {
   const { operation, refresh = false, previewOnly = false, excludeProtected = false } = request;
@@ -221,22 +225,20 @@ function needs({ parent, provider, dependencies = [] }: StateResource): Set<stri
 }
 
 async function openStack(
-  { stack, projectDir = project, create = false }: StackPlace & { create?: boolean },
-  interrupts: StopSignals = {},
+  { stack, projectDir = project }: StackPlace,
+  interrupts?: StopSignals,
   program?: PulumiFn,
 ): Promise<Stack> {
+  return Stack.select(stack, await openWorkspace(projectDir, interrupts, program));
+}
+
+async function openWorkspace(
+  workDir: string,
+  interrupts?: StopSignals,
+  program?: PulumiFn,
+): Promise<LocalWorkspace> {
   const pulumi = await pulumiCommand(interrupts);
-  const workspace = await LocalWorkspace.create({
-    workDir: projectDir,
-    pulumiCommand: pulumi,
-    ...(program === undefined ? {} : { program }),
-  });
-  try {
-    return await Stack.select(stack, workspace);
-  } catch (error) {
-    if (!create || !/no stack named/.test((error as Error).message)) throw error;
-    return Stack.create(stack, workspace);
-  }
+  return LocalWorkspace.create({ workDir, pulumiCommand: pulumi, ...(program ? { program } : {}) });
 }
 
 let runs = 0;

@@ -91,6 +91,8 @@ export class Recorder {
 
   /** Takes in one event. */
   add(event: EngineEvent): void {
+    // The SDK's debug messages hold property values, secrets in clear.
+    if ((event.diagnosticEvent?.severity as string | undefined) === "debug") return;
     this.listener.onEvent?.(event);
     const { resourcePreEvent, resOutputsEvent, resOpFailedEvent, diagnosticEvent, summaryEvent } = event;
     if (resourcePreEvent) this.begin(resourcePreEvent.metadata);
@@ -142,7 +144,7 @@ export class Recorder {
       }
     }
     if (step.type === "pulumi:pulumi:Stack" && metadata.new) {
-      this.outputs = metadata.new.outputs as Record<string, unknown>;
+      this.outputs = masked(metadata.new.outputs) as Record<string, unknown>;
     }
     this.listener.onEnd?.(step);
   }
@@ -172,7 +174,7 @@ function describe(metadata: StepEventMetadata, started: number): Step {
     custom: state?.custom === true,
     protect: state?.protect === true,
     changes: changesOf(metadata),
-    inputs: (state?.inputs ?? {}) as Record<string, unknown>,
+    inputs: masked(state?.inputs ?? {}) as Record<string, unknown>,
     started,
   };
 }
@@ -200,8 +202,8 @@ function change(path: string, kind: Change["kind"], replaces: boolean, old: unkn
     path,
     kind,
     replaces,
-    ...(kind === "add" || old === undefined ? {} : { old }),
-    ...(kind === "delete" || next === undefined ? {} : { new: next }),
+    ...(kind === "add" || old === undefined ? {} : { old: masked(old) }),
+    ...(kind === "delete" || next === undefined ? {} : { new: masked(next) }),
   };
 }
 
@@ -214,6 +216,17 @@ function valueAt(properties: unknown, path: string): unknown {
     value = (value as Record<string, unknown>)[key];
   }
   return value;
+}
+
+/** The key by which the engine marks a special value. Upstream source: sdk/go/common/resource/sig. */
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+
+/** A value with `[secret]` in place of the map that stands for a secret (the engine has emptied it already). */
+function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== "object" || value === null) return value;
+  if (SIGNATURE in value && "ciphertext" in value) return "[secret]";
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, masked(item)]));
 }
 
 /** Text without the engine's colour marks. */

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EngineEvent, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
+import type { DiffKind, EngineEvent, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
 import { Recorder, changeCount, plainText } from "../../automation/steps.ts";
 
 const urn = (type: string, name: string) => `urn:pulumi:dev::p::${type}::${name}`;
@@ -14,7 +14,7 @@ type State = Partial<NonNullable<StepEventMetadata["new"]>>;
 function metadata(
   op: string,
   name: string,
-  more: { old?: State; new?: State } & object = {},
+  more: Partial<Omit<StepEventMetadata, "old" | "new">> & { old?: State; new?: State } = {},
 ): StepEventMetadata {
   const type = "pkg:m:T";
   const state = {
@@ -67,10 +67,10 @@ test("changes carry path, kind and both values, and whether they replace", () =>
     old: { inputs: { tags: ["x", "y"], "a.b": 1, key: "[secret]" }, outputs: { image: "old" } },
     new: { inputs: { tags: ["x", "z"], image: "new", key: "[secret]" }, outputs: {} },
     detailedDiff: {
-      "tags[1]": { diffKind: "update", inputDiff: true },
-      '["a.b"]': { diffKind: "delete", inputDiff: true },
-      image: { diffKind: "update-replace", inputDiff: false },
-      "key.inner": { diffKind: "update", inputDiff: true },
+      "tags[1]": { diffKind: "update" as DiffKind, inputDiff: true },
+      '["a.b"]': { diffKind: "delete" as DiffKind, inputDiff: true },
+      image: { diffKind: "update-replace" as DiffKind, inputDiff: false },
+      "key.inner": { diffKind: "update" as DiffKind, inputDiff: true },
     },
   });
   recorder.add(pre(step));
@@ -116,7 +116,7 @@ test("a refresh finds what differs and what is gone, and neither counts as a cha
     metadata("refresh", "changed", {
       old: { outputs: { size: 1 } },
       new: { outputs: { size: 2 } },
-      detailedDiff: { size: { diffKind: "update", inputDiff: false } },
+      detailedDiff: { size: { diffKind: "update" as DiffKind, inputDiff: false } },
     }),
   ];
   for (const step of steps) recorder.add(pre(step));
@@ -132,22 +132,34 @@ test("a refresh finds what differs and what is gone, and neither counts as a cha
   assert.equal(changeCount({ same: 3, create: 2, delete: 1 }), 3);
 });
 
-test("what is said is told once, without colour marks, and the stack's outputs are kept", () => {
-  const recorder = new Recorder();
+test("what is said is told once, without colour marks, nothing of the debug messages, secrets of outputs concealed", () => {
+  const events: EngineEvent[] = [];
+  const recorder = new Recorder({ onEvent: (heard) => void events.push(heard) });
   const say = (message: string, more = {}) =>
     recorder.add(event({ diagnosticEvent: { severity: "error", message, color: "raw", ...more } }));
   say("<{%fg 1%}>error: <{%reset%}>no host\n");
   say("error: no host");
   say("half a line", { ephemeral: true });
+  say("RegisterResource RPC prepared: PLANTED", { severity: "debug" });
   assert.deepEqual(recorder.diagnostics, [{ severity: "error", urn: "", text: "error: no host" }]);
+  assert.doesNotMatch(
+    JSON.stringify(events),
+    /PLANTED/,
+    "debug messages hold secrets: they are not passed on",
+  );
   assert.equal(plainText("<{%reset%}>a"), "a");
   const type = "pulumi:pulumi:Stack";
+  // as an event has a secret
+  const concealed = {
+    "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+    ciphertext: "[secret]",
+  };
   const stack = {
-    ...metadata("same", "dev", { new: { outputs: { key: "[secret]" } } }),
+    ...metadata("same", "dev", { new: { outputs: { key: concealed, list: [concealed] } } }),
     urn: urn(type, "dev"),
     type,
   };
   recorder.add(pre(stack));
   recorder.add(end(stack));
-  assert.deepEqual(recorder.outputs, { key: "[secret]" });
+  assert.deepEqual(recorder.outputs, { key: "[secret]", list: ["[secret]"] });
 });
