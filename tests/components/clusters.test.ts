@@ -13,7 +13,7 @@ import { MagnumAccess } from "../../components/magnumAccess.ts";
 import { Monitoring } from "../../components/monitoring.ts";
 import { SeedAccess } from "../../components/seedAccess.ts";
 import type { ClusterConfig } from "../../config/schema.ts";
-import { CONNECTION, inBothModes, providers, valueOf } from "../support/component.ts";
+import { CONNECTION, inBothModes, providers, valueOf, waitsFor } from "../support/component.ts";
 import { configOf } from "../support/config.ts";
 import {
   isSecret,
@@ -241,6 +241,66 @@ test("without a floating IP the API's address is the one in the kubeconfig", asy
   assert.equal(await valueOf(cluster.apiServerAddress), "203.0.113.103");
 });
 
+test("the release is tried only once the seed has reached the cloud: its controllers would try for an hour and name no reason", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  assert.ok(recording.get("ha-release").dependsOn.includes("ha-cloud-reachable"));
+  const { stdin } = recording.get("ha-cloud-reachable").inputs;
+  assert.match(String(stdin), /^AUTH_URL='https:\/\/cloud:5000\/v3'$/m);
+  assert.match(String(stdin), /^REACH_SECONDS='\d+'$/m);
+});
+
+test("whatever changes the release makes the cluster be waited for again, and another seed too", async () => {
+  const stdin = async (name: string, cluster: Partial<ClusterConfig>, rest: Partial<HaClusterArgs> = {}) => {
+    const recording = await record();
+    new HaCluster("ha", haArgs(cluster, rest), providers());
+    await recording.settled();
+    return recording.get(name).inputs["stdin"];
+  };
+  const { workers, chart } = config.cluster;
+  const changes: [string, Partial<ClusterConfig>, Partial<HaClusterArgs>?][] = [
+    ["the values", { workers: { ...workers, count: workers.count + 1 } }],
+    ["the chart", { chart: { ...chart, version: "9.9.9" } }],
+    ["what others made for it", {}, { keyPair: "another" }],
+    ["the seed", {}, { serverId: "another" }],
+  ];
+  assert.equal(await stdin("ha-ready", {}), await stdin("ha-ready", {}), "nothing changed");
+  for (const [what, cluster, rest] of changes)
+    assert.notEqual(await stdin("ha-ready", {}), await stdin("ha-ready", cluster, rest), what);
+  // And the kubeconfig is read anew in time, before the certificate in it ends.
+  assert.notEqual(
+    await stdin("ha-kubeconfig", {}),
+    await stdin("ha-kubeconfig", {}, { readKubeconfigOn: 2 }),
+  );
+});
+
+test("the seed is let in to the API as one address, and nothing wider than what is configured", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const allowed = values(recording)["apiServer"]?.["allowedCIDRs"] as string[];
+  assert.ok(allowed.includes("203.0.113.102/32"), allowed.join());
+  const ours = allowed.filter((cidr) => !config.cluster.apiServer.allowedCidrs.includes(cidr));
+  for (const cidr of ours) assert.match(cidr, /^[\d.]+\/32$/);
+});
+
+test("the cluster's chart comes from the mirror where one is set, and may take as long as the cluster", async () => {
+  const recording = await record();
+  const { chart, timeouts } = config.cluster;
+  const ready = { ...timeouts, ready: "47m" };
+  new HaCluster(
+    "ha",
+    haArgs({ timeouts: ready }, { mirror: { url: "https://mirror.example.org" } }),
+    providers(),
+  );
+  await recording.settled();
+  const { repositoryOpts, version, timeout, chart: name } = recording.get("ha-release").inputs;
+  assert.match((repositoryOpts as { repo: string }).repo, /^https:\/\/mirror\.example\.org\/\S+/);
+  assert.deepEqual([name, version, timeout], ["openstack-cluster", chart.version, 47 * 60]);
+  assert.match(String(recording.get("ha-ready").inputs["stdin"]), /^READY_SECONDS='2820'$/m);
+});
+
 const networks: [string, Partial<ClusterConfig["network"]>, unknown, string[]][] = [
   ["the seed's", {}, { networkFilter: { id: "seed-net" }, subnetFilter: { id: "seed-subnet" } }, []],
   ["one that CAPO makes", { useSeedNetwork: false }, { nodeCidr: "192.168.3.0/24" }, []],
@@ -343,6 +403,7 @@ inBothModes(
     // Nothing is deleted before everything else went well, so a new token that fails here revokes no old one.
     const works = recording.get("magnum-works");
     assert.deepEqual(works.dependsOn, ["magnum-token"]);
+    assert.ok((await waitsFor(access.kubeconfig)).includes("magnum-works"), "untried");
     if (preview) return;
     assert.ok(!isSecret(works.inputs["stdin"]), "the script finds the kubeconfig where it is kept");
     assert.match(String(works.inputs["stdin"]), /^TOKEN_SECRET='capi-mgmt-service-account-7'$/m);
@@ -375,6 +436,7 @@ test("Magnum's certificate form is the admin kubeconfig, with its end as an outp
   );
   await recording.settled();
   assert.equal(await valueOf(access.kubeconfig), adminKubeconfig);
+  assert.ok((await waitsFor(access.kubeconfig)).includes("magnum-works"), "untried");
   assert.equal(await isSecretOutput(access.kubeconfigExpiry), false);
   assert.deepEqual(
     recording.resources.filter(({ parent }) => parent === "magnum").map(({ name }) => name),

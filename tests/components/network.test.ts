@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeedNetwork, type SeedNetworkArgs } from "../../components/seedNetwork.ts";
-import { inBothModes, providers, valueOf } from "../support/component.ts";
+import { inBothModes, providers, valueOf, waitsFor } from "../support/component.ts";
 import { record } from "../support/mocks.ts";
 
 const ARGS: SeedNetworkArgs = {
@@ -34,6 +34,7 @@ test("the subnet is known through the router: a floating IP needs that one", asy
   const network = new SeedNetwork("net", ARGS, providers());
   await recording.settled();
   assert.equal(await valueOf(network.outputs.subnetId), "net-subnet-id");
+  assert.ok((await waitsFor(network.outputs.subnetId)).includes("net-router-interface"));
   assert.equal(await valueOf(network.outputs.egressAddress), "203.0.113.101");
 });
 

@@ -8,7 +8,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Seed, type SeedArgs } from "../../components/seed.ts";
 import type { SeedConfig } from "../../config/schema.ts";
 import { deriveConnectionKey, deriveHostKey } from "../../lib/openssh.ts";
-import { inBothModes, providers, valueOf } from "../support/component.ts";
+import { inBothModes, providers, valueOf, waitsFor } from "../support/component.ts";
 import { configOf } from "../support/config.ts";
 import { isSecret, isUnknown, leaks, PLANTED, record, type Recording, unwrapped } from "../support/mocks.ts";
 
@@ -167,6 +167,11 @@ for (const [what, access, address, made, ports] of methods) {
       .filter(({ type }) => type.includes("/floatingIp"))
       .map(({ name }) => name);
     assert.deepEqual(floating.toSorted(), made);
+    // A floating IP leads nowhere before it is associated.
+    for (const name of made.filter((name) => name.endsWith("-association"))) {
+      assert.ok((await waitsFor(seed.address)).includes(name), name);
+      assert.ok(recording.get("seed-ready").dependsOn.includes(name), name);
+    }
     assert.deepEqual(
       recording.get("seed-server").inputs["networks"],
       ports.map((port) => ({ port })),
@@ -211,6 +216,20 @@ test("the attachment goes with its server, and everything on the seed waits for 
   const seed = await build(recording, args());
   assert.equal(recording.get("seed-data-attachment").deletedWith, "seed-server");
   assert.equal(await valueOf(seed.dataVolumeId), "seed-data-id");
+  assert.ok((await waitsFor(seed.dataVolumeId)).includes("seed-data-attachment"));
+});
+
+test("whoever names the server finds its first boot over", async () => {
+  const recording = await record();
+  const seed = await build(recording, args());
+  assert.equal(await valueOf(seed.serverId), "seed-server-id");
+  assert.ok((await waitsFor(seed.serverId)).includes("seed-ready"));
+});
+
+test("another server is waited for anew", async () => {
+  const recording = await record();
+  await build(recording, args());
+  assert.match(String(recording.get("seed-ready").inputs["stdin"]), /^RUN_AGAIN_ON=\('seed-server-id'/m);
 });
 
 test("a flavor is given by name or by id", async () => {
