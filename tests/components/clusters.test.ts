@@ -301,6 +301,113 @@ test("the cluster's chart comes from the mirror where one is set, and may take a
   assert.match(String(recording.get("ha-ready").inputs["stdin"]), /^READY_SECONDS='2820'$/m);
 });
 
+test("the credentials are where the release and Cluster API look for them", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const { name, namespace } = recording.get("ha-credentials").inputs["metadata"] as Record<string, string>;
+  assert.equal(recording.get("ha-release").inputs["namespace"], namespace);
+  assert.equal(values(recording)["cloudCredentialsSecretName"], name);
+  for (const script of ["ha-ready", "ha-teardown", "ha-kubeconfig"])
+    assert.match(
+      String(recording.get(script).inputs["stdin"]),
+      new RegExp(`^NAMESPACE='${namespace}'$`, "m"),
+    );
+});
+
+test("a floating IP of the project is the API's, and none is made", async () => {
+  const recording = await record();
+  const apiServer = { ...config.cluster.apiServer, floatingIpAddress: "203.0.113.88" };
+  const cluster = new HaCluster("ha", haArgs({ apiServer }), providers());
+  await recording.settled();
+  assert.equal(values(recording)["apiServer"]?.["floatingIP"], "203.0.113.88");
+  assert.equal(await valueOf(cluster.apiServerAddress), "203.0.113.88");
+  assert.throws(() => recording.get("ha-floating-ip"));
+});
+
+test("the cloud is asked with the site's own authority", async () => {
+  const recording = await record();
+  const args = haArgs();
+  new HaCluster("ha", { ...args, credentials: { ...args.credentials, caCert: "PEM" } }, providers());
+  await recording.settled();
+  assert.match(String(recording.get("ha-cloud-reachable").inputs["stdin"]), /^CLOUD_CA='PEM'$/m);
+  const secret = unwrapped(recording.get("ha-credentials").inputs["stringData"]) as Record<string, string>;
+  assert.equal(secret["cacert"], "PEM");
+});
+
+test("an external network of the cluster's own is its router's and its floating IP's", async () => {
+  const recording = await record();
+  const network = { ...config.cluster.network, useSeedNetwork: false, mtu: 1400, externalNetworkId: "own" };
+  new HaCluster("ha", haArgs({ network }), providers());
+  await recording.settled();
+  assert.equal(values(recording)["clusterNetworking"]?.["externalNetworkId"], "own");
+  assert.equal(recording.get("ha-network-router").inputs["externalNetworkId"], "own");
+  const unprotected = recording.resources.filter((one) => one.parent === "ha-network" && !one.protect);
+  assert.deepEqual(unprotected, [], "machines hang on this network");
+});
+
+test("each value of the configuration reaches the chart where the chart reads it", async () => {
+  const recording = await record();
+  const { cluster } = config;
+  const { network, controlPlane, workers, healthChecks, apiServer } = cluster;
+  const changed: Partial<ClusterConfig> = {
+    image: { id: "image-id" },
+    network: { ...network, podCidr: "10.1.0.0/16", serviceCidr: "10.2.0.0/16" },
+    controlPlane: { ...controlPlane, count: 5, flavor: "cp", failureDomains: ["az-1", "az-2"] },
+    workers: { ...workers, count: 7, flavor: "worker", groupName: "group", failureDomain: "az-3" },
+    nodeTimeouts: { drain: "1m", volumeDetach: "2m", deletion: "3m" },
+    healthChecks: {
+      ...healthChecks,
+      ...{ unhealthy: "4m", nodeStartup: "5m", controlPlaneMaxUnhealthy: 1, workersMaxUnhealthy: "40%" },
+      remediation: { maxRetry: 3, retryPeriod: "6m", minHealthyPeriod: "7m" },
+    },
+    apiServer: { ...apiServer, port: 8443 },
+    storage: { ...cluster.storage, availabilityZone: "cinder-az", volumeType: "ssd" },
+  };
+  new HaCluster("ha", haArgs(changed, { keyPair: "the-key" }), providers());
+  await recording.settled();
+  const at = (path: string) =>
+    path
+      .split(".")
+      .reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], values(recording));
+  const expected: Record<string, unknown> = {
+    kubernetesVersion: cluster.kubernetesVersion.replace("v", ""),
+    machineSSHKeyName: "the-key",
+    machineImageId: "image-id",
+    "kubeNetwork.pods.cidrBlocks": ["10.1.0.0/16"],
+    "kubeNetwork.services.cidrBlocks": ["10.2.0.0/16"],
+    "apiServer.port": 8443,
+    "apiServer.floatingIP": "203.0.113.102",
+    "controlPlane.machineCount": 5,
+    "controlPlane.machineFlavor": "cp",
+    "controlPlane.omitFailureDomain": false,
+    "controlPlane.failureDomains": ["az-1", "az-2"],
+    "controlPlane.nodeDrainTimeout": "1m",
+    "controlPlane.nodeVolumeDetachTimeout": "2m",
+    "controlPlane.nodeDeletionTimeout": "3m",
+    "controlPlane.remediationStrategy": { maxRetry: 3, retryPeriod: "6m", minHealthyPeriod: "7m" },
+    "controlPlane.healthCheck.enabled": true,
+    "controlPlane.healthCheck.spec.maxUnhealthy": 1,
+    "nodeGroups.0.name": "group",
+    "nodeGroups.0.machineCount": 7,
+    "nodeGroupDefaults.machineFlavor": "worker",
+    "nodeGroupDefaults.failureDomain": "az-3",
+    "nodeGroupDefaults.nodeDrainTimeout": "1m",
+    "nodeGroupDefaults.nodeVolumeDetachTimeout": "2m",
+    "nodeGroupDefaults.nodeDeletionTimeout": "3m",
+    "nodeGroupDefaults.healthCheck": {
+      enabled: true,
+      spec: {
+        maxUnhealthy: "40%",
+        nodeStartupTimeout: "5m",
+        unhealthyConditions: ["Unknown", "False"].map((status) => ({ type: "Ready", status, timeout: "4m" })),
+      },
+    },
+    "addons.openstack.csiCinder.defaultStorageClass": { availabilityZone: "cinder-az", volumeType: "ssd" },
+  };
+  assert.deepEqual(Object.fromEntries(Object.keys(expected).map((path) => [path, at(path)])), expected);
+});
+
 const networks: [string, Partial<ClusterConfig["network"]>, unknown, string[]][] = [
   ["the seed's", {}, { networkFilter: { id: "seed-net" }, subnetFilter: { id: "seed-subnet" } }, []],
   ["one that CAPO makes", { useSeedNetwork: false }, { nodeCidr: "192.168.3.0/24" }, []],
@@ -367,6 +474,9 @@ inBothModes(
     const [before, after] = ["access", "rotated"].map((name) => recording.get(`${name}-kubeconfig`).inputs);
     assert.ok(typeof before?.["stdin"] === "string" && typeof after?.["stdin"] === "string");
     assert.notEqual(before["stdin"], after["stdin"]);
+    new SeedAccess("moved", { ...access, serverId: "another", kubeconfig: pulumi.secret(adminKubeconfig) });
+    await recording.settled();
+    assert.notEqual(before["stdin"], recording.get("moved-kubeconfig").inputs["stdin"], "another seed");
     assert.equal(before["delete"], "sudo -n bash -s -- delete");
     noLeaks(recording);
   },

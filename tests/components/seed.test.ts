@@ -232,6 +232,33 @@ test("another server is waited for anew", async () => {
   assert.match(String(recording.get("seed-ready").inputs["stdin"]), /^RUN_AGAIN_ON=\('seed-server-id'/m);
 });
 
+test("the data volume is where and what the configuration says, grows under a running k3s, and moves with its server", async () => {
+  const recording = await record();
+  const dataVolume = { sizeGb: 77, type: "ssd", availabilityZone: "az-2" };
+  await build(recording, args({ dataVolume, availabilityZone: "az-1" }));
+  const { inputs } = recording.get("seed-data");
+  assert.deepEqual(
+    ["size", "volumeType", "availabilityZone", "enableOnlineResize"].map((key) => inputs[key]),
+    [77, "ssd", "az-2", true],
+  );
+  assert.equal(recording.get("seed-server").inputs["availabilityZone"], "az-1");
+  // A volume belongs to one server at a time.
+  assert.equal(recording.get("seed-data-attachment").deleteBeforeReplace, true);
+});
+
+test("every port of the seed is behind its security group, also the one on a provisioning network", async () => {
+  const recording = await record();
+  const { allowedCidrs } = configOf("dev").seed.access;
+  await build(
+    recording,
+    args({ access: { method: "provisioningNetwork", provisioningNetworkId: "prov-id", allowedCidrs } }),
+  );
+  const ports = recording.resources.filter(({ type }) => type.endsWith(":Port"));
+  assert.equal(ports.length, 2);
+  for (const { name, inputs } of ports)
+    assert.deepEqual(inputs["securityGroupIds"], ["seed-firewall-group-id"], name);
+});
+
 test("a flavor is given by name or by id", async () => {
   const byName = await record();
   await build(byName, args({ flavor: "m1.large" }));

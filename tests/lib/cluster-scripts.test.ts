@@ -421,6 +421,8 @@ for (const tokenSecret of [TOKEN_SECRET, ""]) {
       });
       assert.equal(run.code === 0, code === 0, run.stderr);
       assert.equal(run.stdout, code === 0 ? "works\n" : "");
+      // Everything everywhere: less would be found out when Magnum's first cluster is made.
+      assert.match(run.calls.at(-1) ?? "", / auth can-i \* \* --all-namespaces /);
       assert.match(run.stderr.trim(), told);
       assert.doesNotMatch(run.stderr + run.calls.join(), /s3cret/);
     });

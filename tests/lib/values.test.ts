@@ -227,6 +227,9 @@ test("k3s is told where it is reached, each name once, and starts only with its 
   assert.match(unit, /^RequiresMountsFor=\/var\/lib\/rancher\/k3s$/m);
   assert.match(unit, /^ExecStartPre=\/usr\/local\/sbin\/capi-mgmt-volume-guard$/m);
   assert.match(unit, /^ExecStart=\/usr\/local\/bin\/k3s server "--node-label=a=b c" "--x=100%%\$\$HOME"$/m);
+  // k3s comes back by itself, and containers outlive its restart.
+  assert.match(unit, /^Restart=always$/m);
+  assert.match(unit, /^KillMode=process$/m);
   assert.equal(systemdWord('a"b\\c'), String.raw`"a\"b\\c"`);
   assert.equal(k3sRegistries({}), "{}\n");
   assert.deepEqual(parse(k3sRegistries({ "docker.io": ["https://m/v2/d"] })), {

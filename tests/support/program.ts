@@ -1,0 +1,61 @@
+/**
+ * Runs the whole program under the mocks, as a stack's own file configures it.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { PLANTED, record, type Recording } from "./mocks.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+export type Sections = Record<string, Record<string, unknown>>;
+
+export interface Ran {
+  readonly recording: Recording;
+  /** The stack's outputs. */
+  readonly outputs: Record<string, unknown>;
+}
+
+export interface RunArgs {
+  /** True: only inputs are known, as in a preview of something new. Default: false. */
+  readonly preview?: boolean;
+  /** Changes the configuration before it is used. */
+  readonly change?: (config: Sections) => void;
+}
+
+/** Configuration of a stack's file, with planted secrets. */
+function configOf(stack: string, change?: (config: Sections) => void): Record<string, string> {
+  const { config } = parse(readFileSync(join(ROOT, `Pulumi.${stack}.yaml`), "utf8")) as { config: Sections };
+  config["capi-mgmt:openstack"] = {
+    ...config["capi-mgmt:openstack"],
+    authUrl: "https://cloud.example.org:5000/v3",
+    applicationCredentialId: "0123456789abcdef0123456789abcdef",
+    applicationCredentialSecret: PLANTED.applicationCredential,
+  };
+  config["capi-mgmt:monitoring"] = {
+    ...config["capi-mgmt:monitoring"],
+    slack: { webhookUrl: `https://hooks.example.org/${PLANTED.slack}` },
+  };
+  change?.(config);
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, JSON.stringify(value)]));
+}
+
+let runs = 0;
+
+/**
+ * Runs index.ts. What it refuses is thrown, with `recording` told of the resources that were registered before.
+ *
+ * @param started is given the recording before the program begins
+ */
+export async function runProgram(
+  stack: string,
+  { preview = false, change }: RunArgs = {},
+  started?: (recording: Recording) => void,
+): Promise<Ran> {
+  const recording = await record({ stack, preview, config: configOf(stack, change) });
+  started?.(recording);
+  // A query of its own makes Node run the module again.
+  const module = (await import(`../../index.ts?run=${(runs += 1)}`)) as { default: Ran["outputs"] };
+  await recording.settled();
+  return { recording, outputs: module.default };
+}
