@@ -131,10 +131,28 @@ test("the wait ends when everything has been seen twice, and says what it waits 
     run: 'on_create; wc -l < "$FOLDER/polls"',
   });
   assert.equal(run.stdout, "the-uid4\n");
+  // Addons too: without them the cluster has no network, volumes or load balancers.
+  for (const kind of ["clusters", "kubeadmcontrolplanes", "machinedeployments", "helmreleases", "manifests"])
+    assert.match(run.calls[0] ?? "", new RegExp(`^kubectl get \\S*\\b${kind}\\.`));
   assert.equal(
     run.stderr,
     "waiting for cluster capi-mgmt-x: MachineDeployment capi-mgmt-x-md-0 is ScalingUp, not Running\ncluster capi-mgmt-x is ready\n",
   );
+});
+
+test("k3s that does not answer is not a cluster that is ready", (context) => {
+  const run = runShell(temporaryFolder(context), {
+    files: ["cluster-ready"],
+    variables: { ...READY, READY_SECONDS: 0 },
+    programs: kubectl({
+      'jsonpath={range .items[*]}{"object': "echo connection refused >&2; exit 1",
+      "--selector cluster.x-k8s.io": "",
+      "get events": "",
+    }),
+    run: "on_create",
+  });
+  assert.deepEqual([run.code, run.stdout], [70, ""]);
+  assert.match(run.stderr, /^waiting for cluster capi-mgmt-x: k3s does not answer: connection refused$/m);
 });
 
 test("a wait that runs out shows what is unmet, the machines' own words and the last events", (context) => {
@@ -423,6 +441,12 @@ for (const tokenSecret of [TOKEN_SECRET, ""]) {
       assert.equal(run.stdout, code === 0 ? "works\n" : "");
       // Everything everywhere: less would be found out when Magnum's first cluster is made.
       assert.match(run.calls.at(-1) ?? "", / auth can-i \* \* --all-namespaces /);
+      // By the cluster's own authority, as Magnum does.
+      assert.equal(
+        run.calls.some((call) => call.includes("certificate-authority-data")),
+        tokenSecret !== "",
+      );
+      assert.doesNotMatch(run.calls.join("\n"), /insecure/);
       assert.match(run.stderr.trim(), told);
       assert.doesNotMatch(run.stderr + run.calls.join(), /s3cret/);
     });
@@ -451,11 +475,12 @@ test("Magnum's access is refused where the token's secret is gone, and no kubeco
     variables: accessVariables(TOKEN_SECRET, 0),
     programs: {
       kubectl: kubectlOf(folder, TOKEN_SECRET, "exit 7"),
-      mktemp: '[[ "$*" == "--directory $HOME/dev/shm/"* ]] && exec /bin/mktemp "$@"',
+      mktemp: 'exec /bin/mktemp "$@"',
     },
     instead: ["/dev/shm"],
-    run: "(on_create) || true",
+    run: "on_create",
   });
+  assert.ok(run.calls[0]?.startsWith(`mktemp --directory ${folder}/dev/shm/`), run.calls[0]);
   assert.match(run.stderr, /has no token in secret capi-mgmt\/capi-mgmt-service-account-1/);
   assert.deepEqual(readdirSync(join(folder, "dev/shm")), []);
 });

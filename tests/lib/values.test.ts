@@ -275,6 +275,44 @@ test("without a webhook alerts go nowhere and nothing is mounted", () => {
   assert.doesNotMatch(JSON.stringify(monitoringValues(configOf("prod").monitoring)), /secrets/);
 });
 
+test("monitoring keeps what the configuration says on volumes of its size, which go with the release", () => {
+  const { monitoring } = configOf("prod");
+  const values = monitoringValues({
+    ...monitoring,
+    prometheus: { ...monitoring.prometheus, retention: "31d", size: "77Gi", storageClass: "ssd" },
+    alertmanager: { ...monitoring.alertmanager, retention: "99h", size: "7Gi" },
+  }) as {
+    prometheus: { prometheusSpec: Record<string, unknown>; additionalPodMonitors: Record<string, unknown>[] };
+    alertmanager: { alertmanagerSpec: Record<string, unknown> };
+  };
+  const { prometheusSpec, additionalPodMonitors } = values.prometheus;
+  const { alertmanagerSpec } = values.alertmanager;
+  assert.deepEqual([prometheusSpec["retention"], alertmanagerSpec["retention"]], ["31d", "99h"]);
+  const claim = (spec: unknown) =>
+    (spec as { volumeClaimTemplate: { spec: Record<string, unknown> } }).volumeClaimTemplate.spec;
+  const ofPrometheus = claim(prometheusSpec["storageSpec"]);
+  assert.deepEqual(
+    [ofPrometheus["resources"], ofPrometheus["storageClassName"]],
+    [{ requests: { storage: "77Gi" } }, "ssd"],
+  );
+  assert.deepEqual(claim(alertmanagerSpec["storage"])["resources"], { requests: { storage: "7Gi" } });
+  // Left behind in Cinder they would have nobody who deletes them (CAPO #842, #990).
+  for (const spec of [prometheusSpec, alertmanagerSpec]) {
+    const { whenDeleted } = spec["persistentVolumeClaimRetentionPolicy"] as Record<string, string>;
+    assert.equal(whenDeleted, "Delete");
+  }
+  const watched = additionalPodMonitors.map(({ namespaceSelector }) => namespaceSelector);
+  assert.deepEqual(watched, [{ matchNames: ["capo-system"] }, { matchNames: ["cert-manager"] }]);
+});
+
+test("our alert rules are there unless they are switched off", () => {
+  const { monitoring } = configOf("prod");
+  const has = (enabled: boolean) =>
+    "additionalPrometheusRulesMap" in
+    monitoringValues({ ...monitoring, rules: { ...monitoring.rules, enabled } });
+  assert.deepEqual([has(true), has(false)], [true, false]);
+});
+
 test("every rule's metric is one that the values ask kube-state-metrics or cert-manager for", () => {
   const rules = Object.values(alertRules(30)).flatMap((value) =>
     (value as { groups: { rules: { alert: string; expr: string }[] }[] }).groups.flatMap(

@@ -21,8 +21,9 @@ export function valueOf<T>(output: pulumi.Output<T> | undefined): Promise<unknow
  * given, whether it comes from what was made of it or from before that.
  */
 export async function waitsFor(output: pulumi.Output<unknown> | undefined): Promise<string[]> {
-  const resources = await output?.allResources?.();
-  const urns = [...(resources ?? [])].map(({ urn }) => valueOf(urn));
+  // What the SDK itself reads an input's dependencies from; not declared.
+  const { allResources } = output as unknown as { allResources(): Promise<Set<pulumi.Resource>> };
+  const urns = [...(await allResources())].map(({ urn }) => valueOf(urn));
   return (await Promise.all(urns)).map((urn) => lastName(String(urn))).sort();
 }
 
