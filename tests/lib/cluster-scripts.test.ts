@@ -145,7 +145,7 @@ test("k3s that does not answer is not a cluster that is ready", (context) => {
     files: ["cluster-ready"],
     variables: { ...READY, READY_SECONDS: 0 },
     programs: kubectl({
-      'jsonpath={range .items[*]}{"object': "echo connection refused >&2; exit 1",
+      "--selector capi.stackhpc.com/cluster=capi-mgmt-x": "echo connection refused >&2; exit 1",
       "--selector cluster.x-k8s.io": "",
       "get events": "",
     }),
