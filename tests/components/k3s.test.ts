@@ -63,7 +63,7 @@ test("the configuration reaches the script: size, names, kernel settings, pinned
     sysctls: { "fs.inotify.max_user_watches": 524288, "fs.inotify.max_user_instances": 8192 },
   };
   const script = await stdin("k3s-install", { k3s });
-  assert.match(script, /^VOLUME_GB='123'$/m);
+  assert.match(script, /^VOLUME_ID='volume-id'\nVOLUME_GB='123'$/m);
   assert.match(script, /^ {2}- k3s\.example\.org$/m);
   assert.match(script, new RegExp(`^K3S_SHA256='${sha256}'$`, "m"));
   assert.match(

@@ -51,11 +51,10 @@ test("OpenStack is reached by the credential given, whatever the runner's enviro
 inBothModes(
   "a cluster stays the same one whatever its kubeconfig says later: nothing is replaced because an address or certificate is new",
   async ({ recording }) => {
-    const kubeconfigs = ["https://203.0.113.7:6443", "https://203.0.113.8:6443"].map(kubeconfigFor);
-    kubeconfigs.forEach((kubeconfig, index) =>
-      clusterProvider(`cluster-${index}`, pulumi.secret(kubeconfig), "capi-mgmt-x"),
-    );
-    clusterProvider("seed", pulumi.secret(kubeconfigs[0]), "capi-mgmt-x-seed");
+    const at = (address: string) => pulumi.secret(kubeconfigFor(`https://${address}:6443`));
+    clusterProvider("cluster-0", at("203.0.113.7"), "capi-mgmt-x");
+    clusterProvider("cluster-1", at("203.0.113.8"), "capi-mgmt-x");
+    clusterProvider("seed", at("203.0.113.7"), "capi-mgmt-x-seed");
     await recording.settled();
     const identities = ["cluster-0", "cluster-1", "seed"].map(
       (name) => recording.get(name).inputs["clusterIdentifier"],

@@ -208,7 +208,16 @@ test("the teardown deletes the Cluster, waits until it is gone, and clears the t
     run.stderr,
     /waiting for cluster capi-mgmt-x to go: machines left: 1\ncluster capi-mgmt-x is gone\n$/,
   );
-  assert.match(run.calls.at(-1) ?? "", /^kubectl delete openstackmachinetemplates/);
+  assert.ok(
+    run.calls.includes(
+      "kubectl delete clusters.cluster.x-k8s.io capi-mgmt-x --namespace default --wait=false",
+    ),
+  );
+  // This cluster's templates only.
+  assert.match(
+    run.calls.at(-1) ?? "",
+    /^kubectl delete openstackmachinetemplates\S* --namespace default --selector capi\.stackhpc\.com\/cluster=capi-mgmt-x /,
+  );
 });
 
 test("a cluster that cannot be seen counts as there", (context) => {
@@ -255,13 +264,32 @@ test("a cluster that still manages clusters is not taken down", (context) => {
       programs: kubectl({ "get crd": "", "get clusters.cluster.x-k8s.io": answer }),
       run: "on_delete",
     });
-  const busy = run('echo " magnum-1/a magnum-2/b"');
+  // Wherever they are: each of Magnum's projects has a namespace of its own.
+  const busy = run('[[ "$*" != *" --all-namespaces "* ]] || echo " magnum-1/a magnum-2/b"');
   assert.equal(busy.code, 70);
   assert.equal(
     busy.stderr,
     "error: this cluster still manages magnum-1/a magnum-2/b: delete these clusters first\n",
   );
   assert.equal(run("").code, 0);
+});
+
+test("a cluster of which nobody knows whether it manages clusters is not taken down, one without Cluster API is", (context) => {
+  const run = (cases: Readonly<Record<string, string>>) =>
+    runShell(temporaryFolder(context), {
+      files: CLUSTER_API,
+      variables: STAGES,
+      programs: kubectl(cases),
+      run: "on_delete",
+    });
+  const away = run({ "get crd": "exit 1", "get --raw /readyz": "exit 1" });
+  assert.equal(away.code, 70);
+  assert.match(
+    away.stderr,
+    /error: the cluster does not answer, so nobody knows whether it manages clusters\n$/,
+  );
+  assert.equal(run({ "get crd": "exit 1", "get --raw /readyz": "echo ok" }).code, 0);
+  assert.notEqual(run({ "get crd": "", "get clusters.cluster.x-k8s.io": "exit 1" }).code, 0);
 });
 
 test("placeholders become their defaults, and only those", (context) => {
