@@ -22,7 +22,7 @@ export function valueOf<T>(output: pulumi.Output<T> | undefined): Promise<unknow
  */
 export async function waitsFor(output: pulumi.Output<unknown> | undefined): Promise<string[]> {
   // What the SDK itself reads an input's dependencies from; not declared.
-  const { allResources } = output as unknown as { allResources(): Promise<Set<pulumi.Resource>> };
+  const { allResources } = output as unknown as { allResources: () => Promise<Set<pulumi.Resource>> };
   const urns = [...(await allResources())].map(({ urn }) => valueOf(urn));
   return (await Promise.all(urns)).map((urn) => lastName(String(urn))).sort();
 }
