@@ -7,17 +7,16 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { valueOf } from "../support/component.ts";
 import { PLANTED, type Recording, unwrapped } from "../support/mocks.ts";
-import { type Ran, runProgram } from "../support/program.ts";
+import { runSite } from "../support/program.ts";
 
 process.env["CAPI_MGMT_OFFLINE"] = "0";
 process.env["CAPI_MGMT_SKIP_PREFLIGHT"] = "1";
 
-let site: Promise<Ran> | undefined;
+let site: Promise<Recording> | undefined;
 
 /** The sample of a production site, run once. */
-const prod = () => (site ??= runProgram("prod"));
+const prod = () => (site ??= runSite("prod"));
 
 const of = ({ resources }: Recording, component: string) =>
   resources.filter(({ parent, type }) => parent === component && /^(kubernetes|openstack):/.test(type));
@@ -39,7 +38,7 @@ function outlivedBy({ resources }: Recording, name: string): Set<string> {
 }
 
 test("each part is made on its own cluster: what makes the HA cluster on k3s, what serves Magnum on the HA cluster", async () => {
-  const { recording } = await prod();
+  const recording = await prod();
   const places = { bootstrap: "k3s", cluster: "k3s", management: "management", magnum: "management" };
   for (const [component, provider] of Object.entries({ ...places, monitoring: "management" })) {
     const made = of(recording, component).filter(({ type }) => type.startsWith("kubernetes:"));
@@ -57,7 +56,7 @@ test("each part is made on its own cluster: what makes the HA cluster on k3s, wh
 });
 
 test("Cluster API is installed on k3s by its own kubeconfig, on the HA cluster by the one that the seed was given", async () => {
-  const { recording } = await prod();
+  const recording = await prod();
   const variables = (name: string) => {
     const text = String(recording.get(name).inputs["stdin"]);
     return ["INSTANCE", "KUBECONFIG_FILE"].map((key) => new RegExp(`^${key}='(.*)'$`, "m").exec(text)?.[1]);
@@ -67,7 +66,7 @@ test("Cluster API is installed on k3s by its own kubeconfig, on the HA cluster b
 });
 
 test("the janitor runs beside Magnum's clusters only: on k3s it would clean up after the HA cluster itself", async () => {
-  const { recording } = await prod();
+  const recording = await prod();
   const janitors = recording.resources.filter(
     ({ inputs }) => inputs["chart"] === "cluster-api-janitor-openstack",
   );
@@ -78,7 +77,7 @@ test("the janitor runs beside Magnum's clusters only: on k3s it would clean up a
 });
 
 test("the HA cluster goes before all that it takes to delete it, and after all that is on it", async () => {
-  const { recording } = await prod();
+  const recording = await prod();
   const after = outlivedBy(recording, "cluster-teardown");
   for (const name of [
     ...["cluster-credentials", "cluster-floating-ip"],
@@ -97,7 +96,7 @@ test("the HA cluster goes before all that it takes to delete it, and after all t
 });
 
 test("nothing is asked of k3s before its node is Ready, of the seed before its first boot is over", async () => {
-  const { recording } = await prod();
+  const recording = await prod();
   const scripts = recording.resources.filter(({ type }) => type === "command:remote:Command");
   for (const { name } of scripts.filter((one) => one.name !== "seed-ready"))
     assert.ok(outlivedBy(recording, name).has("seed-ready"), name);
@@ -106,7 +105,7 @@ test("nothing is asked of k3s before its node is Ready, of the seed before its f
 });
 
 test("the seed is let in to the API of the cluster that it waits for", async () => {
-  const { recording } = await prod();
+  const recording = await prod();
   const values = recording.get("cluster-release").inputs["values"] as Record<string, Record<string, unknown>>;
   assert.ok((values["apiServer"]?.["allowedCIDRs"] as string[]).includes("203.0.113.102/32"));
 });
@@ -116,7 +115,7 @@ test("protection is what the configuration says, for every part", async () => {
     const protect = Object.fromEntries(
       ["dataVolume", "retainDataVolume", "seed", "cluster", "network"].map((key) => [key, on]),
     );
-    const { recording } = await runProgram("prod", {
+    const recording = await runSite("prod", {
       change: (config) => Object.assign(config, { "capi-mgmt:protect": protect }),
     });
     return recording.resources.filter((one) => one.protect || one.retainOnDelete).map(({ name }) => name);
@@ -133,17 +132,17 @@ test("protection is what the configuration says, for every part", async () => {
 });
 
 test("the outputs are each what their name says", async () => {
-  const { outputs } = await prod();
-  const value = (name: string) => valueOf(outputs[name] as never);
-  assert.match(String(await value("haKubeconfig")), /203\.0\.113\.103:6443/);
-  assert.match(String(await value("k3sKubeconfig")), /203\.0\.113\.102:6443/);
-  assert.equal(await value("seedSshPrivateKey"), PLANTED.privateKey);
-  assert.equal((outputs["versions"] as Record<string, string>)["janitor"] !== undefined, true);
+  const { stackOutputs } = await prod();
+  const value = (name: string) => unwrapped(stackOutputs[name]);
+  assert.match(String(value("haKubeconfig")), /203\.0\.113\.103:6443/);
+  assert.match(String(value("k3sKubeconfig")), /203\.0\.113\.102:6443/);
+  assert.equal(value("seedSshPrivateKey"), PLANTED.privateKey);
+  assert.ok("janitor" in (value("versions") as Record<string, string>));
 });
 
 test("monitoring and templates are made where they are asked for only", async () => {
   const parents = async (enabled: boolean) => {
-    const { recording } = await runProgram("dev", {
+    const recording = await runSite("dev", {
       change: (config) => {
         config["capi-mgmt:monitoring"] = { ...config["capi-mgmt:monitoring"], enabled };
         const image = { id: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af" };
@@ -170,7 +169,7 @@ async function refused(run: (started: (recording: Recording) => void) => Promise
 
 test("a wrong configuration is told as a whole, before the first resource", async () => {
   const { message, made } = await refused((started) =>
-    runProgram(
+    runSite(
       "dev",
       {
         change: (config) => {
@@ -194,7 +193,7 @@ test("an up that preflight fails does not begin", async () => {
   delete process.env["CAPI_MGMT_SKIP_PREFLIGHT"];
   try {
     const { message, made } = await refused((started) =>
-      runProgram(
+      runSite(
         "dev",
         {
           change: (config) => {

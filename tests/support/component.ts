@@ -6,7 +6,8 @@ import * as k8s from "@pulumi/kubernetes";
 import * as openstack from "@pulumi/openstack";
 import type * as pulumi from "@pulumi/pulumi";
 import type { Connection } from "../../components/connection.ts";
-import { lastName, PLANTED, record, type Recording } from "./mocks.ts";
+import { nameOf } from "../../plan/urn.ts";
+import { PLANTED, record, type Recording } from "./mocks.ts";
 
 /** The value of an output; hangs if it is unknown, so only for update mode. */
 export function valueOf<T>(output: pulumi.Output<T> | undefined): Promise<unknown> {
@@ -24,7 +25,7 @@ export async function waitsFor(output: pulumi.Output<unknown> | undefined): Prom
   // What the SDK itself reads an input's dependencies from; not declared.
   const { allResources } = output as unknown as { allResources: () => Promise<Set<pulumi.Resource>> };
   const urns = [...(await allResources())].map(({ urn }) => valueOf(urn));
-  return (await Promise.all(urns)).map((urn) => lastName(String(urn))).sort();
+  return (await Promise.all(urns)).map((urn) => nameOf(String(urn))).sort();
 }
 
 /** Component options with one provider of each kind. */

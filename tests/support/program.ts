@@ -4,17 +4,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { runProgram } from "../../plan/program.ts";
 import { PLANTED, record, type Recording } from "./mocks.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
 export type Sections = Record<string, Record<string, unknown>>;
-
-export interface Ran {
-  readonly recording: Recording;
-  /** The stack's outputs. */
-  readonly outputs: Record<string, unknown>;
-}
 
 export interface RunArgs {
   /** True: only inputs are known, as in a preview of something new. Default: false. */
@@ -40,22 +35,18 @@ function configOf(stack: string, change?: (config: Sections) => void): Record<st
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, JSON.stringify(value)]));
 }
 
-let runs = 0;
-
 /**
- * Runs index.ts. What it refuses is thrown, with `recording` told of the resources that were registered before.
+ * Runs index.ts. What it refuses is thrown.
  *
  * @param started is given the recording before the program begins
  */
-export async function runProgram(
+export async function runSite(
   stack: string,
   { preview = false, change }: RunArgs = {},
   started?: (recording: Recording) => void,
-): Promise<Ran> {
+): Promise<Recording> {
   const recording = await record({ stack, preview, config: configOf(stack, change) });
   started?.(recording);
-  // A query of its own makes Node run the module again.
-  const module = (await import(`../../index.ts?run=${(runs += 1)}`)) as { default: Ran["outputs"] };
-  await recording.settled();
-  return { recording, outputs: module.default };
+  await runProgram(join(ROOT, "index.ts"), recording);
+  return recording;
 }
