@@ -146,7 +146,7 @@ function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArg
     keyPair: "capi-mgmt-x-seed",
     externalNetworkId: "external-id",
     seedNetwork: { networkId: pulumi.output("seed-net"), subnetId: pulumi.output("seed-subnet") },
-    seedEgressAddress: pulumi.output("203.0.113.102"),
+    seedAddresses: pulumi.output(["203.0.113.102"]),
     controllers: new Controllers(),
     protect: { dataVolume: true, retainDataVolume: true, seed: true, cluster: true, network: true },
     readKubeconfigOn: 1,
@@ -167,14 +167,20 @@ inBothModes(
     await recording.settled();
     const teardown = recording.get("ha-teardown");
     // What something depends on goes after it.
-    for (const name of ["ha-credentials", "ha-floating-ip", "capi-controllers", "capi-addon-provider"]) {
+    for (const name of [
+      ...["ha-credentials", "ha-floating-ip", "capi-controllers", "capi-addon-provider"],
+      ...["ha-control-plane-group", "ha-workers-group"],
+    ]) {
       assert.ok(teardown.dependsOn.includes(name), `${name} must outlive the teardown`);
     }
     assert.ok(recording.get("ha-release").dependsOn.includes("ha-teardown"));
     assert.ok(recording.get("ha-ready").dependsOn.includes("ha-release"));
     assert.equal(teardown.inputs["delete"], "sudo -n bash -s -- delete");
     const guarded = recording.resources.filter(({ protect }) => protect).map(({ name }) => name);
-    assert.deepEqual(guarded.toSorted(), ["ha-credentials", "ha-floating-ip", "ha-release", "ha-teardown"]);
+    assert.deepEqual(guarded.toSorted(), [
+      ...["ha-control-plane-group", "ha-credentials", "ha-floating-ip", "ha-release", "ha-teardown"],
+      "ha-workers-group",
+    ]);
     assert.deepEqual(
       recording.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
       [],
@@ -429,6 +435,80 @@ for (const [what, network, expected, made] of networks) {
     assert.deepEqual(ours.toSorted(), made);
   });
 }
+
+const sources = (recording: Recording) => values(recording)["apiServer"]?.["allowedCIDRs"];
+const LISTED = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+
+test("the API lets in the seed and the router behind which the machines reach it (CAPO #1851)", async () => {
+  const recording = await record();
+  const seedNetwork = {
+    networkId: pulumi.output("seed-net"),
+    routerAddresses: pulumi.output(["203.0.113.101"]),
+  };
+  new HaCluster("ha", haArgs({}, { seedNetwork }), providers());
+  await recording.settled();
+  assert.deepEqual(sources(recording), [...LISTED, "203.0.113.102/32", "203.0.113.101/32"]);
+});
+
+test("the API lets in the router of a network of ours with an MTU", async () => {
+  const recording = await record();
+  const network = { ...config.cluster.network, useSeedNetwork: false, mtu: 1400 };
+  new HaCluster("ha", haArgs({ network }), providers());
+  await recording.settled();
+  const ours = ["203.0.113.102/32", "203.0.113.101/32", "198.51.100.101/32"];
+  assert.deepEqual(sources(recording), [...LISTED, ...ours]);
+});
+
+test("the API lets in the routers of existing networks that the configuration names", async () => {
+  const recording = await record();
+  const network = { ...config.cluster.network, useSeedNetwork: false, networkId: "n" };
+  const apiServer = { ...config.cluster.apiServer, routerAddresses: ["198.51.100.9"] };
+  new HaCluster("ha", haArgs({ network, apiServer }), providers());
+  await recording.settled();
+  assert.deepEqual(sources(recording), [...LISTED, "203.0.113.102/32", "198.51.100.9/32"]);
+});
+
+test("the addon provider watches the credentials: a new one goes into the cluster", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const metadata = recording.get("ha-credentials").inputs["metadata"] as { labels: unknown };
+  assert.deepEqual(metadata.labels, { "addons.stackhpc.com/watch": "" });
+});
+
+test("server groups keep the machines apart: strictly the control plane, workers where there is room", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs({ controlPlane: configOf("prod").cluster.controlPlane }), providers());
+  await recording.settled();
+  assert.deepEqual(
+    ["ha-control-plane-group", "ha-workers-group"].map((name) => recording.get(name).inputs),
+    [
+      { name: "capi-mgmt-x-control-plane", policies: ["anti-affinity"] },
+      { name: "capi-mgmt-x-workers", policies: ["soft-anti-affinity"] },
+    ],
+  );
+  assert.deepEqual(
+    ["controlPlane", "nodeGroupDefaults"].map((part) => values(recording)[part]?.["serverGroupId"]),
+    ["ha-control-plane-group-id", "ha-workers-group-id"],
+  );
+});
+
+test("a server group that is given is used, and none is made where none is wanted", async () => {
+  const recording = await record();
+  const { controlPlane, workers } = config.cluster;
+  const cluster = {
+    controlPlane: { ...controlPlane, serverGroupId: "given" },
+    workers: { ...workers, serverGroup: "none" as const },
+  };
+  new HaCluster("ha", haArgs(cluster), providers());
+  await recording.settled();
+  assert.deepEqual(
+    recording.resources.filter(({ type }) => type.endsWith(":ServerGroup")),
+    [],
+  );
+  assert.equal(values(recording)["controlPlane"]?.["serverGroupId"], "given");
+  assert.equal("serverGroupId" in (values(recording)["nodeGroupDefaults"] ?? {}), false);
+});
 
 test("in a preview of something new the known values are shown and the rest is unknown", async () => {
   const recording = await record({ preview: true });

@@ -21,6 +21,7 @@ function args(seed: Partial<SeedConfig> = {}, rest: Partial<SeedArgs> = {}): See
     seed: { ...configOf("dev").seed, image: { id: "image-id" }, ...seed },
     networkId: "network-id",
     subnetId: "subnet-id",
+    routerAddresses: pulumi.output(["203.0.113.101"]),
     protect: PROTECT,
     ...rest,
   };
@@ -111,7 +112,7 @@ test("the connection pins the derived host key and waits as long as configured",
   });
   assert.equal(await pulumi.isSecret(seed.privateKey), true);
   assert.equal(await pulumi.isSecret(seed.hostKey), false);
-  assert.equal(await valueOf(seed.egressAddress), "203.0.113.102");
+  assert.deepEqual(await valueOf(seed.egressAddresses), ["203.0.113.102", "203.0.113.101"]);
 });
 
 test("a preview's connection is unknown as a whole: a part of it would be printed in errors", async () => {
@@ -153,7 +154,8 @@ const methods: [string, Partial<SeedConfig["access"]>, string, string[], string[
     { method: "provisioningNetwork", provisioningNetworkId: "prov-id" },
     "10.9.9.9",
     [],
-    ["seed-address-port-id", "seed-address-provisioning-port-id"],
+    // Cloud images give the first interface the better default route: azimuth-ops' order.
+    ["seed-address-provisioning-port-id", "seed-address-port-id"],
   ],
   ["its own address", { method: "direct" }, "192.168.100.5", [], ["seed-address-port-id"]],
 ];

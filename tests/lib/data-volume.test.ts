@@ -87,7 +87,15 @@ test("a blank volume is formatted with our label, written to fstab by UUID, moun
   assert.equal(readFileSync(join(folder, "mnt/.capi-mgmt-volume"), "utf8"), `${ID}\n`);
 });
 
-for (const link of [VIRTIO, `scsi-0QEMU_QEMU_HARDDISK_${ID}`, `scsi-SQEMU_QEMU_HARDDISK_${ID}`]) {
+// As Cinder's CSI driver finds volumes (cloud-provider-openstack, pkg/util/mount), and udev's older spelling.
+for (const link of [
+  VIRTIO,
+  `virtio-${ID}`,
+  `scsi-0QEMU_QEMU_HARDDISK_${ID.slice(0, 20)}`,
+  `scsi-0QEMU_QEMU_HARDDISK_${ID}`,
+  `scsi-SQEMU_QEMU_HARDDISK_${ID}`,
+  "wwn-0x5617d17efdc14aa1a14bb9b5136c65af",
+]) {
   test(`our volume is found as ${link} and not formatted again`, (context) => {
     const { result } = run(context, { link, signature: OURS, mounted: true });
     assert.equal(result.code, 0, result.stderr);

@@ -23,6 +23,7 @@ const REFS = {
   imageId: "image-id",
   keyPair: "capi-mgmt-x-seed",
   externalNetworkId: "external-id",
+  apiSources: ["10.0.0.0/8", "203.0.113.5/32"],
 };
 
 function clusterConfig(change: (cluster: Record<string, never>) => void = () => undefined): ClusterConfig {
@@ -37,7 +38,6 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
     networkId: "n",
     subnetId: "s",
     floatingIp: "203.0.113.9",
-    seedCidr: "203.0.113.5/32",
   });
   assert.deepEqual(values.apiServer, {
     enableLoadBalancer: true,
@@ -46,7 +46,7 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
     floatingIP: "203.0.113.9",
     port: 6443,
     // Not allowedCidrs, which the chart ignores, leaving the API open to everyone.
-    allowedCIDRs: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "203.0.113.5/32"],
+    allowedCIDRs: ["10.0.0.0/8", "203.0.113.5/32"],
   });
   assert.deepEqual(values.clusterNetworking, {
     externalNetworkId: "external-id",
@@ -69,9 +69,9 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
   assert.equal(values.addons.monitoring.enabled, false);
 });
 
-test("no list of sources means an open API, and then the seed's address must not close it", () => {
+test("no list of sources means an open API, and then our own addresses must not close it", () => {
   const cluster = clusterConfig((change) => Object.assign(change["apiServer"] ?? {}, { allowedCidrs: [] }));
-  const values = openstackClusterValues(cluster, { ...REFS, seedCidr: "203.0.113.5/32" });
+  const values = openstackClusterValues(cluster, REFS);
   assert.equal("allowedCIDRs" in values.apiServer, false);
 });
 
@@ -103,8 +103,34 @@ test("production's disks, zones and load balancer reach the chart", () => {
   assert.deepEqual(values.controlPlane.machineRootVolume, { diskSize: 100, volumeType: "ssd" });
   assert.deepEqual(values.etcd.blockDevice, { size: 10, type: "Volume", volumeType: "ssd" });
   assert.deepEqual(values.addons.openstack, {
-    cloudConfig: { LoadBalancer: { "lb-provider": "ovn", "lb-method": "SOURCE_IP_PORT" } },
+    cloudConfig: {
+      // Not Global, which the chart drops: without a cacert it would stay at tls-insecure=true.
+      global: { "tls-insecure": "false" },
+      LoadBalancer: { "lb-provider": "ovn", "lb-method": "SOURCE_IP_PORT" },
+    },
     csiCinder: { defaultStorageClass: { availabilityZone: "nova", volumeType: "ssd" } },
+  });
+});
+
+test("volumes get the Cinder zone that is set, and else the chart takes the machine's failure domain", () => {
+  const zoned = clusterConfig((change) => {
+    const volume = { enabled: true, sizeGb: 100, availabilityZone: "ceph" };
+    Object.assign(change["controlPlane"] ?? {}, {
+      rootVolume: volume,
+      etcdVolume: { sizeGb: 10, availabilityZone: "ceph-fast" },
+    });
+    Object.assign(change["workers"] ?? {}, { rootVolume: { ...volume, availabilityZone: undefined } });
+  });
+  const { controlPlane, nodeGroupDefaults, etcd } = openstackClusterValues(zoned, REFS);
+  assert.deepEqual(controlPlane.machineRootVolume, { diskSize: 100, availabilityZone: "ceph" });
+  assert.deepEqual(etcd.blockDevice, { size: 10, type: "Volume", availabilityZone: "ceph-fast" });
+  assert.deepEqual(nodeGroupDefaults.machineRootVolume, { diskSize: 100 });
+});
+
+test("what reads the cloud's credential is restarted when it changes, and nothing outside its namespace", () => {
+  assert.deepEqual(openstackClusterValues(clusterConfig(), REFS).addons.reloader, {
+    enabled: true,
+    release: { values: { reloader: { watchGlobally: false, autoReloadAll: true } } },
   });
 });
 
