@@ -30,7 +30,7 @@ function onTheLab(...names: string[]): Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   fast: {
     files: [
-      "tests/{config,lib,automation,components,program,engine,lab-unit,bin,policy,preflight,kayobe,releases,state,ci,house}/**/*.test.ts",
+      "tests/{config,lib,automation,components,program,plan,lab-unit,bin,policy,preflight,kayobe,releases,state,ci,house}/**/*.test.ts",
     ],
     concurrency: 2,
     timeout: 60_000,
