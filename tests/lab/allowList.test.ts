@@ -25,9 +25,9 @@ describe(
 
     before(() => {
       enterLab();
-      const up = lab("up", "--stack", "lab", "--engine", "embedded");
+      const up = lab("up", "--stack", "lab");
       assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
-      const shown = ["output", "apiServerAddress", "--stack", "lab", "--engine", "embedded"];
+      const shown = ["output", "apiServerAddress", "--stack", "lab"];
       api = lab(...shown).stdout.trim();
       assert.match(api, /^203\.0\.113\.\d+$/);
 
@@ -101,7 +101,7 @@ describe(
       const router = JSON.parse(output("openstack", ["router", "show", NETWORK, "-f", "json"])) as {
         external_gateway_info: { external_fixed_ips: { ip_address: string }[] };
       };
-      const seed = lab("output", "seedAddress", "--stack", "lab", "--engine", "embedded").stdout.trim();
+      const seed = lab("output", "seedAddress", "--stack", "lab").stdout.trim();
       const own = router.external_gateway_info.external_fixed_ips.map(({ ip_address }) => ip_address);
       for (const address of [...own, seed])
         assert.ok(cidrs.includes(`${address}/32`), `${address}: ${cidrs}`);

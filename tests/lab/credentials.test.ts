@@ -43,7 +43,7 @@ describe("a new credential", { skip: process.getuid?.() === 0 ? false : "the lab
     };
     const byPassword = { ...entry, auth_type: "password", auth };
     writeFileSync(user, stringify({ clouds: { user: byPassword } }), { mode: 0o600 });
-    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
   });
   after(async () => {
@@ -73,7 +73,7 @@ describe("a new credential", { skip: process.getuid?.() === 0 ? false : "the lab
   }
   const remove = (id: string) => asUser("application", "credential", "delete", id);
   const up = (file: string) => runWith("up", "lab", {}, { OS_CLIENT_CONFIG_FILE: file });
-  const refresh = () => lab("refresh", "--stack", "lab", "--engine", "embedded");
+  const refresh = () => lab("refresh", "--stack", "lab");
 
   let second = { id: "", file: "" };
 

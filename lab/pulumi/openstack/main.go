@@ -16,6 +16,7 @@ var resources = map[string]tokens.Type{
 	"openstack_blockstorage_volume_v3":             "openstack:blockstorage/volume:Volume",
 	"openstack_compute_instance_v2":                "openstack:compute/instance:Instance",
 	"openstack_compute_keypair_v2":                 "openstack:compute/keypair:Keypair",
+	"openstack_compute_servergroup_v2":             "openstack:compute/serverGroup:ServerGroup",
 	"openstack_compute_volume_attach_v2":           "openstack:compute/volumeAttach:VolumeAttach",
 	"openstack_containerinfra_clustertemplate_v1":  "openstack:containerinfra/clusterTemplate:ClusterTemplate",
 	"openstack_images_image_v2":                    "openstack:images/image:Image",
