@@ -5,8 +5,8 @@ import * as k8s from "@pulumi/kubernetes";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
-import type { ClusterConfig, Config, ProtectConfig } from "../config/schema.ts";
-import { openstackClusterValues } from "../lib/chart-values.ts";
+import type { ClusterConfig, Config, ProtectConfig, RegistriesConfig } from "../config/schema.ts";
+import { chartRollsCertificates, openstackClusterValues } from "../lib/chart-values.ts";
 import {
   cloudReachableScript,
   clusterKubeconfigScript,
@@ -16,6 +16,7 @@ import {
 import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
+import type { ProxySettings } from "../lib/proxy.ts";
 import { chart } from "./chart.ts";
 import { type Connection, fingerprint, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
@@ -32,6 +33,10 @@ export interface HaClusterArgs {
   readonly cluster: ClusterConfig;
   /** Section `mirror` of the configuration. */
   readonly mirror: Config["mirror"];
+  /** Section `registries` of the configuration. Holds secrets. */
+  readonly registries: RegistriesConfig;
+  /** The way out for the machines' containerd. Default: directly. */
+  readonly proxy?: ProxySettings | undefined;
   /** What the cluster's controllers reach OpenStack with. Holds a secret. */
   readonly credentials: Credentials;
   /** Project of the credentials, for those that do not name it. */
@@ -87,13 +92,14 @@ export class HaCluster extends pulumi.ComponentResource {
         image: cluster.image,
         imageName: `${clusterName}-${cluster.kubernetesVersion}`,
         properties: { kube_version: cluster.kubernetesVersion, os_distro: "ubuntu" },
+        proxy: args.proxy,
       },
       { parent: this },
     );
     const externalNetworkId = cluster.network.externalNetworkId ?? args.externalNetworkId;
     const floatingIp = this.floatingIp(name, args, externalNetworkId);
     const network = this.network(name, args, externalNetworkId);
-    const values = openstackClusterValues<pulumi.Input<string>>(cluster, {
+    const refs = {
       credentialsSecret: credentials.metadata.name,
       imageId: image.imageId,
       keyPair: args.keyPair,
@@ -103,7 +109,12 @@ export class HaCluster extends pulumi.ComponentResource {
       ...(args.seedEgressAddress === undefined
         ? {}
         : { seedCidr: pulumi.interpolate`${args.seedEgressAddress}/32` }),
-    });
+    };
+    const { registryAuth, ...plain } = openstackClusterValues<pulumi.Input<string>>(cluster, refs, args);
+    const values = {
+      ...plain,
+      ...(registryAuth === undefined ? {} : { registryAuth: pulumi.secret(registryAuth) }),
+    };
     const teardown = this.teardown(name, args, values);
     const { authUrl, caCert } = args.credentials;
     const reachable = seedScript(
@@ -218,7 +229,13 @@ export class HaCluster extends pulumi.ComponentResource {
       `${name}-ready`,
       {
         connection,
-        script: clusterReadyScript({ ...this.target(args), timeout: cluster.timeouts.ready }),
+        script: clusterReadyScript({
+          ...this.target(args),
+          timeout: cluster.timeouts.ready,
+          certificatesExpiryDays: chartRollsCertificates(cluster.chart.version)
+            ? undefined
+            : cluster.controlPlane.certificatesExpiryDays,
+        }),
         // Whatever changes the release makes it wait again.
         runAgainOn: [serverId, cluster.chart.version, fingerprint(pulumi.jsonStringify(values))],
       },

@@ -5,7 +5,30 @@
  *
  * Nothing here knows Pulumi: what only the cloud knows is passed in as it is (type R) and put in its place.
  */
-import type { ClusterConfig } from "../config/schema.ts";
+import type { ClusterConfig, Config, RegistriesConfig } from "../config/schema.ts";
+import { type AddonChart, type AddonRepositories, addonRepositories } from "./addon-repositories.ts";
+import { containerdDropIn, type ProxySettings } from "./proxy.ts";
+import { machineAuthorities, machineMirrors } from "./registries.ts";
+import { atLeast, CHART_WITHOUT_CERTIFICATE_ROLLOUT, parseRelease } from "../config/versions.ts";
+
+/** What the machines find around them. */
+export interface Surroundings {
+  readonly mirror: Config["mirror"];
+  readonly registries: RegistriesConfig;
+  /** Undefined: the machines go out directly. */
+  readonly proxy?: ProxySettings | undefined;
+}
+
+/** The part of a kubeadm configuration that we add; the chart puts its own beside it. */
+interface KubeadmConfig {
+  readonly files: readonly {
+    readonly path: string;
+    readonly content: string;
+    readonly owner: string;
+    readonly permissions: string;
+  }[];
+  readonly preKubeadmCommands: readonly string[];
+}
 
 /** Values that come from other resources. */
 export interface ChartRefs<R> {
@@ -67,7 +90,10 @@ export interface OpenStackClusterValues<R> {
       readonly dnsNameservers?: readonly string[];
     };
   };
-  readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
+  readonly registryMirrors: ReturnType<typeof machineMirrors>;
+  /** Holds secrets. */
+  readonly registryAuth?: RegistriesConfig["auth"];
+  readonly trustedCAs?: Readonly<Record<string, string>>;
   readonly etcd: {
     readonly extraArgs: Readonly<
       Record<"heartbeat-interval" | "election-timeout" | "quota-backend-bytes", string>
@@ -100,12 +126,14 @@ export interface OpenStackClusterValues<R> {
       readonly minHealthyPeriod: string;
     };
     readonly certificatesExpiryDays?: number;
+    readonly kubeadmConfigSpec?: KubeadmConfig;
     readonly healthCheck: HealthCheck;
   };
   readonly nodeGroupDefaults: NodeTimeouts & {
     readonly machineFlavor: string;
     readonly machineRootVolume?: RootVolume;
     readonly failureDomain?: string;
+    readonly kubeadmConfigSpec?: KubeadmConfig;
     readonly rolloutStrategy: {
       readonly type: "RollingUpdate";
       readonly rollingUpdate: {
@@ -116,10 +144,11 @@ export interface OpenStackClusterValues<R> {
     readonly healthCheck: HealthCheck;
   };
   readonly nodeGroups: readonly { readonly name: string; readonly machineCount: number }[];
-  readonly addons: {
+  readonly addons: Partial<Omit<AddonRepositories, "openstack">> & {
     readonly openstack: {
+      readonly ccm?: AddonChart;
       readonly cloudConfig: { readonly LoadBalancer: Readonly<Record<string, string>> };
-      readonly csiCinder: {
+      readonly csiCinder: Partial<AddonChart> & {
         readonly defaultStorageClass: { readonly availabilityZone: string; readonly volumeType?: string };
       };
     };
@@ -193,12 +222,29 @@ function etcdValues(config: ClusterConfig): OpenStackClusterValues<never>["etcd"
   };
 }
 
+/** containerd pulls through the proxy; kubelet and the control plane go nowhere. */
+function kubeadmProxy(proxy: ProxySettings | undefined): { kubeadmConfigSpec?: KubeadmConfig } {
+  if (proxy === undefined) return {};
+  const path = "/etc/systemd/system/containerd.service.d/capi-mgmt-proxy.conf";
+  return {
+    kubeadmConfigSpec: {
+      files: [{ path, content: containerdDropIn(proxy), owner: "root:root", permissions: "0644" }],
+      preKubeadmCommands: ["systemctl daemon-reload", "systemctl restart containerd"],
+    },
+  };
+}
+
 /** The values for a validated configuration. */
 export function openstackClusterValues<R>(
   config: ClusterConfig,
   refs: ChartRefs<R>,
+  surroundings: Surroundings,
 ): OpenStackClusterValues<R> {
   const { controlPlane, workers, apiServer, healthChecks } = config;
+  const { registries, mirror } = surroundings;
+  const authorities = machineAuthorities(registries, mirror);
+  const addons = addonRepositories(mirror.url);
+  const proxy = kubeadmProxy(surroundings.proxy);
   const timeouts: NodeTimeouts = {
     nodeDrainTimeout: config.nodeTimeouts.drain,
     nodeVolumeDetachTimeout: config.nodeTimeouts.volumeDetach,
@@ -217,7 +263,9 @@ export function openstackClusterValues<R>(
       externalNetworkId: refs.externalNetworkId,
       internalNetwork: internalNetwork(config.network, refs),
     },
-    ...(Object.keys(config.registryMirrors).length === 0 ? {} : { registryMirrors: config.registryMirrors }),
+    registryMirrors: machineMirrors(config.registryMirrors),
+    ...(Object.keys(registries.auth).length === 0 ? {} : { registryAuth: registries.auth }),
+    ...(Object.keys(authorities).length === 0 ? {} : { trustedCAs: authorities }),
     etcd: etcdValues(config),
     apiServer: {
       enableLoadBalancer: true,
@@ -239,9 +287,10 @@ export function openstackClusterValues<R>(
         retryPeriod: healthChecks.remediation.retryPeriod,
         minHealthyPeriod: healthChecks.remediation.minHealthyPeriod,
       },
-      ...(controlPlane.certificatesExpiryDays === 0
+      ...(controlPlane.certificatesExpiryDays === 0 || !chartRollsCertificates(config.chart.version)
         ? {}
         : { certificatesExpiryDays: controlPlane.certificatesExpiryDays }),
+      ...proxy,
       healthCheck: healthCheck(healthChecks, healthChecks.controlPlaneMaxUnhealthy),
     },
     nodeGroupDefaults: {
@@ -256,11 +305,14 @@ export function openstackClusterValues<R>(
           maxSurge: workers.rollout.maxSurge,
         },
       },
+      ...proxy,
       healthCheck: healthCheck(healthChecks, healthChecks.workersMaxUnhealthy),
     },
     nodeGroups: [{ name: workers.groupName, machineCount: workers.count }],
     addons: {
+      ...addons,
       openstack: {
+        ...(addons === undefined ? {} : { ccm: addons.openstack.ccm }),
         cloudConfig: {
           LoadBalancer: {
             "lb-provider": apiServer.loadBalancerProvider,
@@ -269,6 +321,7 @@ export function openstackClusterValues<R>(
           },
         },
         csiCinder: {
+          ...addons?.openstack.csiCinder,
           defaultStorageClass: {
             availabilityZone: config.storage.availabilityZone,
             ...(config.storage.volumeType === undefined ? {} : { volumeType: config.storage.volumeType }),
@@ -284,6 +337,12 @@ export function openstackClusterValues<R>(
       mellanoxNetworkOperator: { enabled: false },
     },
   };
+}
+
+/** Whether a release of the chart reads `controlPlane.certificatesExpiryDays`; before, it is set beside the chart. */
+export function chartRollsCertificates(version: string): boolean {
+  const release = parseRelease(version);
+  return release !== undefined && !atLeast(CHART_WITHOUT_CERTIFICATE_ROLLOUT, release);
 }
 
 /** What the chart would refuse only while it is installed, as `path: problem` lines. */

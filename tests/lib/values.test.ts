@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import type { ClusterConfig, MonitoringConfig } from "../../config/schema.ts";
 import { alertRules } from "../../lib/alert-rules.ts";
-import { chartProblems, openstackClusterValues } from "../../lib/chart-values.ts";
+import { chartProblems, openstackClusterValues, type Surroundings } from "../../lib/chart-values.ts";
 import { cloudCredentialsSecret } from "../../lib/clouds-yaml.ts";
 import { k3sConfig, k3sRegistries, k3sUnit, systemdWord } from "../../lib/k3s.ts";
 import { clusterApiStages, featureGatesArg } from "../../lib/kustomization.ts";
@@ -25,6 +25,9 @@ const REFS = {
   externalNetworkId: "external-id",
 };
 
+/** A site without mirror, registries and proxy. */
+const PLAIN: Surroundings = { mirror: {}, registries: { auth: {} } };
+
 function clusterConfig(change: (cluster: Record<string, never>) => void = () => undefined): ClusterConfig {
   const { cluster } = structuredClone(configOf("dev"));
   change(cluster as unknown as Record<string, never>);
@@ -32,13 +35,17 @@ function clusterConfig(change: (cluster: Record<string, never>) => void = () => 
 }
 
 test("the chart's values for the defaults are spelled as the chart reads them", () => {
-  const values = openstackClusterValues(clusterConfig(), {
-    ...REFS,
-    networkId: "n",
-    subnetId: "s",
-    floatingIp: "203.0.113.9",
-    seedCidr: "203.0.113.5/32",
-  });
+  const values = openstackClusterValues(
+    clusterConfig(),
+    {
+      ...REFS,
+      networkId: "n",
+      subnetId: "s",
+      floatingIp: "203.0.113.9",
+      seedCidr: "203.0.113.5/32",
+    },
+    PLAIN,
+  );
   assert.deepEqual(values.apiServer, {
     enableLoadBalancer: true,
     loadBalancerProvider: "amphora",
@@ -71,7 +78,7 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
 
 test("no list of sources means an open API, and then the seed's address must not close it", () => {
   const cluster = clusterConfig((change) => Object.assign(change["apiServer"] ?? {}, { allowedCidrs: [] }));
-  const values = openstackClusterValues(cluster, { ...REFS, seedCidr: "203.0.113.5/32" });
+  const values = openstackClusterValues(cluster, { ...REFS, seedCidr: "203.0.113.5/32" }, PLAIN);
   assert.equal("allowedCIDRs" in values.apiServer, false);
 });
 
@@ -79,7 +86,7 @@ test("without a network of ours the chart gets addresses for one, and DNS only w
   const cluster = clusterConfig((change) =>
     Object.assign(change["network"] ?? {}, { useSeedNetwork: false, dnsNameservers: ["192.0.2.53"] }),
   );
-  assert.deepEqual(openstackClusterValues(cluster, REFS).clusterNetworking.internalNetwork, {
+  assert.deepEqual(openstackClusterValues(cluster, REFS, PLAIN).clusterNetworking.internalNetwork, {
     nodeCidr: "192.168.3.0/24",
     dnsNameservers: ["192.0.2.53"],
   });
@@ -92,14 +99,14 @@ test("what is off or not set leaves no key that would override the chart's defau
       : typeof value === "object"
         ? Object.entries(value).flatMap(([key, child]) => empty(child, `${path}.${key}`))
         : [];
-  assert.deepEqual(empty(openstackClusterValues(clusterConfig(), REFS), "values"), []);
-  assert.deepEqual(empty(openstackClusterValues(configOf("prod").cluster, REFS), "values"), []);
+  assert.deepEqual(empty(openstackClusterValues(clusterConfig(), REFS, PLAIN), "values"), []);
+  assert.deepEqual(empty(openstackClusterValues(configOf("prod").cluster, REFS, PLAIN), "values"), []);
 });
 
 test("production's disks, zones and load balancer reach the chart", () => {
   const { cluster } = configOf("prod");
   const ovn = { ...cluster, apiServer: { ...cluster.apiServer, loadBalancerProvider: "ovn" } };
-  const values = openstackClusterValues(ovn, REFS);
+  const values = openstackClusterValues(ovn, REFS, PLAIN);
   assert.deepEqual(values.controlPlane.machineRootVolume, { diskSize: 100, volumeType: "ssd" });
   assert.deepEqual(values.etcd.blockDevice, { size: 10, type: "Volume", volumeType: "ssd" });
   assert.deepEqual(values.addons.openstack, {
@@ -228,8 +235,8 @@ test("k3s is told where it is reached, each name once, and starts only with its 
   assert.match(unit, /^ExecStartPre=\/usr\/local\/sbin\/capi-mgmt-volume-guard$/m);
   assert.match(unit, /^ExecStart=\/usr\/local\/bin\/k3s server "--node-label=a=b c" "--x=100%%\$\$HOME"$/m);
   assert.equal(systemdWord('a"b\\c'), String.raw`"a\"b\\c"`);
-  assert.equal(k3sRegistries({}), "{}\n");
-  assert.deepEqual(parse(k3sRegistries({ "docker.io": ["https://m/v2/d"] })), {
+  assert.equal(k3sRegistries({}, { auth: {} }), "{}\n");
+  assert.deepEqual(parse(k3sRegistries({ "docker.io": ["https://m/v2/d"] }, { auth: {} })), {
     mirrors: { "docker.io": { endpoint: ["https://m/v2/d"] } },
   });
 });
