@@ -1,12 +1,14 @@
 /**
  * Asks the cloud, the mirror and the state store, side by side. Changes nothing anywhere.
  */
-import { Agent, fetch as send } from "undici";
+import { EnvHttpProxyAgent, fetch as send } from "undici";
 import type { Credentials } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
 import { Cloud, type Json } from "../openstack/cloud.ts";
 import { connectionOf } from "../openstack/connection.ts";
+import { ADDON_REPOSITORIES } from "../lib/addon-repositories.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
+import { type ProxySettings, proxySettings } from "../lib/proxy.ts";
 import { siteNames } from "../lib/names.ts";
 import { cachedCloud } from "./cachedCloud.ts";
 import type {
@@ -186,11 +188,16 @@ async function findSubnets(list: List, cloud: Cloud, own: string): Promise<Found
 }
 
 /** What needs no cloud. */
-async function local({ config, backendUrl }: GatherInput): Promise<Pick<Facts, "downloads" | "state">> {
+async function local({
+  config,
+  credentials,
+  backendUrl,
+}: GatherInput): Promise<Pick<Facts, "downloads" | "state">> {
+  const proxy = proxySettings(config, credentials.authUrl);
   const [downloads, state] = await Promise.all([
     Promise.all(
       [...downloadUrls(config)].map(async ([name, url]) => {
-        const answer = await fact(() => head(url, config.mirror.caCert));
+        const answer = await fact(() => head(url, config.mirror.caCert, proxy));
         return [name, { url, answer }] as const;
       }),
     ),
@@ -215,6 +222,15 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
     "charts.openstack-cluster": index(cluster.chart),
     "charts.janitor": clusterApi.janitor.enabled ? index(clusterApi.janitor) : undefined,
     "charts.monitoring": monitoring.enabled ? index(monitoring) : undefined,
+    // Without a mirror the chart says where they come from, and preflight has no opinion on that.
+    ...Object.fromEntries(
+      config.mirror.url === undefined
+        ? []
+        : ADDON_REPOSITORIES.map((repository) => [
+            `charts.${new URL(repository).hostname}`,
+            index({ repository }),
+          ]),
+    ),
     "image.seed": config.seed.image.url,
     "image.cluster": cluster.image.url,
   };
@@ -222,8 +238,25 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
   return new Map(wanted.map(([name, url]) => [name, mirrored(url, config.mirror.url)]));
 }
 
-async function head(url: string, caCert: string | undefined): Promise<Answer> {
-  const dispatcher = new Agent({ connect: caCert === undefined ? {} : { ca: caCert } });
+/** The site's proxy; without one what this machine's environment says. */
+function agentOptions(proxy: ProxySettings | undefined) {
+  if (proxy === undefined) return {};
+  const { http, https, noProxy } = proxy;
+  return {
+    ...(http === undefined ? {} : { httpProxy: http }),
+    ...(https === undefined ? {} : { httpsProxy: https }),
+    noProxy: noProxy.join(","),
+  };
+}
+
+/** Asks for a download's head. */
+export async function head(
+  url: string,
+  caCert: string | undefined,
+  proxy: ProxySettings | undefined,
+): Promise<Answer> {
+  const tls = caCert === undefined ? {} : { ca: caCert };
+  const dispatcher = new EnvHttpProxyAgent({ connect: tls, requestTls: tls, ...agentOptions(proxy) });
   try {
     const response = await send(url, {
       method: "HEAD",

@@ -37,7 +37,18 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     inTurn: false,
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
-  lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown", "otherSite"),
+  // The alert rules need promtool, which the lab's cache holds.
+  lab: onTheLab(
+    "alertRules",
+    "refusals",
+    "deploy",
+    "secrets",
+    "handover",
+    "pipeline",
+    "changes",
+    "teardown",
+    "otherSite",
+  ),
   "lab-parts": onTheLab("site", "kubernetes", "state"),
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
 };
