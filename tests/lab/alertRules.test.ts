@@ -14,13 +14,13 @@ import { ensurePart } from "../../lab/prepare/cache.ts";
 import { promtoolPart } from "../../lab/prepare/promtool.ts";
 import { alertRules } from "../../lib/alert-rules.ts";
 
-const DAY = 24 * 60;
+const DAY_SECONDS = 24 * 60 * 60;
 const CONDITION = "kube_customresource_capi_condition";
 const EXPIRY = "kube_customresource_capi_machine_certificate_expiry";
 
 interface Series {
   readonly series: string;
-  /** promtool's notation: one value a step. */
+  /** promtool's notation: one value a minute. */
   readonly values: string;
 }
 
@@ -43,7 +43,7 @@ describe("alert rules", () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   /** Runs one unit test of promtool; the test fails with promtool's own words. */
-  function judge(input: readonly Series[], expected: readonly Expected[], step = "1m"): void {
+  function judge(input: readonly Series[], expected: readonly Expected[]): void {
     const file = join(folder, "test.yaml");
     const cases = expected.map(({ alert, at, fires }) => ({
       eval_time: `${at}m`,
@@ -52,9 +52,9 @@ describe("alert rules", () => {
     }));
     const content = {
       rule_files: ["rules.yaml"],
-      evaluation_interval: step,
+      evaluation_interval: "1m",
       fuzzy_compare: true,
-      tests: [{ interval: step, input_series: input, alert_rule_test: withAnnotations(cases) }],
+      tests: [{ interval: "1m", input_series: input, alert_rule_test: withAnnotations(cases) }],
     };
     writeFileSync(file, stringify(content));
     const { status, stdout, stderr } = spawnSync(promtool, ["test", "rules", file], { encoding: "utf8" });
@@ -110,23 +110,20 @@ describe("alert rules", () => {
   });
 
   test("a machine's certificate is told of 30 days before it ends, and loudly 10 days before", () => {
-    // A certificate that ends 35 days after the start, looked at every hour.
-    const series = [
-      {
-        series: `${EXPIRY}{namespace="default",name="m-0",cluster_name="c"}`,
-        values: `${35 * DAY * 60}x${35 * 24}`,
-      },
-    ];
-    judge(series, [
-      { alert: "CapiMachineCertificateExpires", at: 4 * DAY, fires: [] },
-      { alert: "CapiMachineCertificateExpires", at: 6 * DAY, fires: [{ ...machine, severity: "warning" }] },
-      { alert: "CapiMachineCertificateExpiresSoon", at: 24 * DAY, fires: [] },
-      {
-        alert: "CapiMachineCertificateExpiresSoon",
-        at: 26 * DAY,
-        fires: [{ ...machine, severity: "critical" }],
-      },
-    ]);
+    for (const [alert, days, severity] of [
+      ["CapiMachineCertificateExpires", 30, "warning"],
+      ["CapiMachineCertificateExpiresSoon", 10, "critical"],
+    ] as const) {
+      // An hour after the start it has exactly so many days left; then the rule waits a quarter of an hour.
+      const end = days * DAY_SECONDS + 3600;
+      judge(
+        [{ series: `${EXPIRY}{namespace="default",name="m-0",cluster_name="c"}`, values: `${end}x120` }],
+        [
+          { alert, at: 74, fires: [] },
+          { alert, at: 77, fires: [{ ...machine, severity }] },
+        ],
+      );
+    }
   });
 
   /** promtool compares annotations too: those of the rule, with the machine's names in them. */
