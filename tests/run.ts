@@ -49,7 +49,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     "teardown",
     "otherSite",
   ),
-  "lab-parts": onTheLab("site", "kubernetes", "state"),
+  "lab-parts": onTheLab("monitoring", "site", "kubernetes", "state"),
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
 };
 
