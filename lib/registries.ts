@@ -10,8 +10,11 @@ export type Mirrors = Readonly<Record<string, readonly string[]>>;
 /** Registries for which the chart openstack-cluster has mirrors of its own (0.27.0, values.yaml). */
 const CHART_MIRRORED = ["docker.io", "ghcr.io", "nvcr.io", "quay.io", "registry.k8s.io"];
 
+/** Mirrors of one registry, as the chart takes them. */
+type MachineMirror = readonly string[] | { readonly upstream: ""; readonly mirrors: readonly string[] };
+
 /** containerd's name for every registry without a folder of its own. */
-export const EVERY_REGISTRY = "_default";
+const EVERY_REGISTRY = "_default";
 
 /** Where the seed keeps the registries' certificates. */
 export const K3S_REGISTRY_CA = "/etc/rancher/k3s/registries-ca.pem";
@@ -26,18 +29,15 @@ export function withApiPath(url: string): string {
  * The chart's `registryMirrors`. Helm merges maps: what is not named here would keep the chart's mirror, so those get
  * an empty list, which makes containerd ask the registry itself.
  */
-export function machineMirrors(
-  mirrors: Mirrors,
-): Record<string, string[] | { upstream: ""; mirrors: string[] }> {
-  const none = CHART_MIRRORED.filter((host) => !Object.hasOwn(mirrors, host)).map(
-    (host) => [host, []] as const,
-  );
-  const some = Object.entries(mirrors).map(([host, urls]) => {
+export function machineMirrors(mirrors: Mirrors): Record<string, MachineMirror> {
+  const values: Record<string, MachineMirror> = {};
+  for (const host of CHART_MIRRORED) values[host] = [];
+  for (const [host, urls] of Object.entries(mirrors)) {
     const list = urls.map(withApiPath);
     // There is no server of that name: the registry that was asked for comes after the mirrors.
-    return [host, host === EVERY_REGISTRY ? { upstream: "" as const, mirrors: list } : list] as const;
-  });
-  return Object.fromEntries([...none, ...some]);
+    values[host] = host === EVERY_REGISTRY ? { upstream: "", mirrors: list } : list;
+  }
+  return values;
 }
 
 /** The chart's `trustedCAs`: names of files to certificates. */

@@ -25,7 +25,7 @@ interface Wanted {
   readonly setting: string;
   /** Path of what it is the checksum of. */
   readonly of: string;
-  find(version: string, mirror: string | undefined): Promise<Omit<Pin, "setting">>;
+  readonly find: (version: string, mirror: string | undefined) => Promise<Omit<Pin, "setting">>;
 }
 
 /** Every checksum that defaults.yaml can hold. */

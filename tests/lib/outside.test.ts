@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { parse } from "yaml";
@@ -19,8 +20,10 @@ import { clusterApiStages } from "../../lib/kustomization.ts";
 import { k3sProxyFile, proxySettings, proxyShellFile } from "../../lib/proxy.ts";
 import { machineMirrors, withApiPath } from "../../lib/registries.ts";
 import { functions } from "../../lib/shell.ts";
+import { head } from "../../preflight/gather.ts";
 import { configOf } from "../support/config.ts";
 import { configOf as siteOf } from "../support/siteConfig.ts";
+import { selfSigned } from "../support/selfSigned.ts";
 import { runShell, temporaryFolder } from "../support/shell.ts";
 
 const AUTH_URL = "https://keystone.example.org:5000/v3";
@@ -209,6 +212,50 @@ test("the seed downloads through the proxy, with the real curl, but for what is 
   const { code, stderr } = await bash(text);
   assert.equal(code, 0, stderr);
   assert.deepEqual([proxy.asked, direct.asked], [["http://releases.example.org/k3s"], ["/k3s"]]);
+});
+
+test("https goes through the proxy's CONNECT, for the seed's curl and for preflight, with the mirror's authority", async (t) => {
+  const folder = temporaryFolder(t);
+  const { key, cert } = selfSigned(folder);
+  const origin = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => {
+    response.end("behind");
+  });
+  const tunnels: string[] = [];
+  const proxy = createServer();
+  proxy.on("connect", (request: IncomingMessage, client: Socket) => {
+    tunnels.push(request.url ?? "");
+    const upstream = connect((origin.address() as AddressInfo).port, "127.0.0.1", () => {
+      client.write("HTTP/1.1 200 Connection established\r\n\r\n");
+      upstream.pipe(client).pipe(upstream);
+    });
+    for (const socket of [client, upstream]) socket.on("error", () => socket.destroy());
+  });
+  for (const server of [origin, proxy])
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    for (const server of [origin, proxy]) server.close();
+    origin.closeAllConnections();
+    proxy.closeAllConnections();
+  });
+  const settings = {
+    https: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    noProxy: ["direct.example.org"],
+  };
+  const authority = readFileSync(cert, "utf8");
+  writeFileSync(join(folder, "proxy"), proxyShellFile(settings));
+  const text = [
+    functions([], { MIRROR_CA: authority }),
+    `proxy_file=${folder}/proxy mirror_ca_file=${folder}/ca.pem`,
+    `fetch https://127.0.0.1:5443/k3s ${folder}/k3s`,
+  ].join("\n");
+  const { code, stderr } = await bash(text);
+  assert.equal(code, 0, stderr);
+  assert.equal(readFileSync(join(folder, "k3s"), "utf8"), "behind");
+  assert.deepEqual(await head("https://127.0.0.1:5443/k3s", authority, settings), {
+    status: 200,
+    length: undefined,
+  });
+  assert.deepEqual(tunnels, ["127.0.0.1:5443", "127.0.0.1:5443"]);
 });
 
 test("a chart's controller trusts the system's authorities and ours, and waits to be available with them", (t) => {
