@@ -14,7 +14,7 @@ import { readLayers } from "../config/layers.ts";
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { readStackFile } from "../config/stackFile.ts";
 import { mirrored } from "../lib/mirror.ts";
-import { atMostOne, command, PROJECT } from "./kit.ts";
+import { atMostOne, command, PROJECT, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/check-releases [STACK] [options]
 

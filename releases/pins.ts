@@ -105,9 +105,7 @@ async function imageChecksum(url: string, mirror: string | undefined): Promise<O
       failures.push(error.message);
     }
   }
-  throw new CommandError(
-    `${url}: no release of azimuth-images states its checksum:\n${failures.join("\n")}`,
-  );
+  throw new CommandError(`${url}: no release of azimuth-images states its checksum:\n${failures.join("\n")}`);
 }
 
 /** The SHA-256 that a checksum file states: lines of sum and name, or the sum alone. */

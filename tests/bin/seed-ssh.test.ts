@@ -49,10 +49,18 @@ test("a bastion is a hop of its own, with its own key and its own host key", (t)
   // What ssh would run, as a shell sees its words.
   const line = `printf '%s\\n' ${hop?.slice("ProxyCommand=".length)}`;
   const said = spawnSync("sh", ["-c", line], { encoding: "utf8" }).stdout.split("\n");
-  const expected = [`IdentityFile=${folder}/bastion_key`, "StrictHostKeyChecking=yes", "2222", "jump@bastion.example.org"];
+  const expected = [
+    `IdentityFile=${folder}/bastion_key`,
+    "StrictHostKeyChecking=yes",
+    "2222",
+    "jump@bastion.example.org",
+  ];
   for (const word of [...expected, "[%h]:%p"]) assert.ok(said.includes(word), word);
   const direct = sshArguments(seedTarget("prod", OUTPUTS), folder, []);
-  assert.equal(direct.some((word) => word.includes("ProxyCommand")), false);
+  assert.equal(
+    direct.some((word) => word.includes("ProxyCommand")),
+    false,
+  );
 });
 
 interface Run {
