@@ -13,6 +13,7 @@ import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
+import { proxySettings } from "./lib/proxy.ts";
 import { readKubeconfigOn } from "./lib/kubeconfig.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
@@ -24,7 +25,8 @@ const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
-const { mirror, protect, clusterApi } = config;
+const { mirror, registries, protect, clusterApi } = config;
+const proxy = proxySettings(config, credentials.authUrl);
 const { user, network: seedNetwork } = config.seed;
 const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
 const period = { readKubeconfigOn: readKubeconfigOn(new Date()) };
@@ -33,7 +35,7 @@ const openstack = openstackProvider("openstack", credentials);
 const onOpenstack = { providers: { openstack } };
 const networkArgs = { ...seedNetwork, objectName: seedName, protect: protect.network };
 const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
-const seedArgs = { objectName: seedName, seed: config.seed, ...network.outputs, protect };
+const seedArgs = { objectName: seedName, seed: config.seed, ...network.outputs, protect, proxy };
 const seed = new Seed("seed", seedArgs, onOpenstack);
 const onSeed = { connection: seed.connection, serverId: seed.serverId };
 
@@ -49,9 +51,18 @@ const k3s = new K3s("k3s", {
   k3s: config.k3s,
   tools: config.tools,
   mirror,
+  registries,
+  proxy,
 });
 const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
-const bootstrapArgs = { ...onSeed, instance: "bootstrap" as const, janitor: false, clusterApi, mirror };
+const bootstrapArgs = {
+  ...onSeed,
+  instance: "bootstrap" as const,
+  janitor: false,
+  clusterApi,
+  mirror,
+  proxy,
+};
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
 const haCluster = new HaCluster(
@@ -62,6 +73,8 @@ const haCluster = new HaCluster(
     clusterName,
     cluster: config.cluster,
     mirror,
+    registries,
+    proxy,
     credentials,
     projectId: seed.projectId,
     keyPair: seed.keyPair,
@@ -81,8 +94,9 @@ const access = { user, fileName: kubeconfigFile, clusterName, kubeconfig };
 const { path } = new SeedAccess("seed-access", { ...onSeed, ...access });
 const onManagement = { ...onSeed, instance: "management" as const, kubeconfigFile: path };
 const { enabled: janitor } = clusterApi.janitor;
-new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror }, onCluster);
-if (config.monitoring.enabled) new Monitoring("monitoring", config, onCluster);
+new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror, proxy }, onCluster);
+const monitoring = { ...onSeed, kubeconfigFile: path, monitoring: config.monitoring, mirror };
+if (monitoring.monitoring.enabled) new Monitoring("monitoring", monitoring, onCluster);
 const magnumArgs = { ...onSeed, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
 const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
@@ -95,6 +109,7 @@ export default {
   seedAddress: seed.address,
   seedUser: user,
   seedSshPrivateKey: seed.privateKey,
+  ...(config.seed.ssh.bastion === undefined ? {} : { seedBastion: pulumi.secret(config.seed.ssh.bastion) }),
   clusterName,
   apiServerAddress: haCluster.apiServerAddress,
   versions: deployedVersions(config),

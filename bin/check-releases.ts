@@ -1,9 +1,12 @@
 /**
  * `bin/check-releases [STACK]`: what upstream has that is newer than our versions.
  */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { kubernetesImages } from "../releases/imageManifest.ts";
 import { suitable } from "../kayobe/openstackConfig.ts";
 import { EXIT } from "../lib/command-error.ts";
+import { findPins, withPins } from "../releases/pins.ts";
 import { compareReleases, releaseTable } from "../releases/releases.ts";
 import { readMap } from "../releases/source.ts";
 import { dependenciesUrl, manifestUrl, newestChart } from "../releases/upstream.ts";
@@ -11,7 +14,7 @@ import { readLayers } from "../config/layers.ts";
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { readStackFile } from "../config/stackFile.ts";
 import { mirrored } from "../lib/mirror.ts";
-import { atMostOne, command, PROJECT } from "./kit.ts";
+import { atMostOne, command, PROJECT, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/check-releases [STACK] [options]
 
@@ -21,20 +24,34 @@ Kubernetes images there are. Without STACK the recommended versions (config/defa
 
   --manifest FILE|URL   a dependencies.json of capi-helm-charts, or a manifest.json of azimuth-images, instead of
                         asking upstream. May be given again
+  --pin                 write the checksums that config/defaults.yaml lacks, from upstream's own checksum files, and end:
+                        only without STACK. A release without a checksum file is pinned to what is served now
+  --mirror URL          with --pin, ask this mirror (docs/outside.md) instead of upstream
   --json                print {releases: [{component, setting, ours, upstream, verdict, problems}],
                         images: [{name, url, checksum, kubernetesVersion, fits}]}
   --help
 
-Exit codes: 0 nothing newer; 1 failed; 2 newer releases, at least one may be taken; 3 newer releases, none of which
+Exit codes: 0 nothing newer, or every checksum is there; 1 failed; 2 newer releases, at least one may be taken; 3 newer releases, none of which
 the version table allows; 64 wrong usage.
 `;
 
-const options = { manifest: { type: "string", multiple: true }, json: { type: "boolean" } } as const;
+const options = {
+  manifest: { type: "string", multiple: true },
+  json: { type: "boolean" },
+  pin: { type: "boolean" },
+  mirror: { type: "string" },
+} as const;
 
 process.exitCode = await command(
   { name: "bin/check-releases", usage, options },
   async ({ words, values }) => {
-    const input = loadInput(atMostOne(words, "stack"));
+    const stack = atMostOne(words, "stack");
+    if (values.pin === true) {
+      if (stack !== undefined) throw new UsageError("--pin is for config/defaults.yaml, not for a stack");
+      return pin(values.mirror);
+    }
+    if (values.mirror !== undefined) throw new UsageError("--mirror goes with --pin");
+    const input = loadInput(stack);
     const { values: configuration } = loadConfig(input);
     const { cluster, clusterApi, mirror } = configuration as {
       cluster: { chart: { repository: string } };
@@ -65,6 +82,18 @@ process.exitCode = await command(
     return releases.some(({ verdict }) => verdict === "refused") ? EXIT.refused : EXIT.ok;
   },
 );
+
+/** Writes what can be had; what cannot is told, and then the command fails. */
+async function pin(mirror: string | undefined): Promise<number> {
+  const file = join(PROJECT, "config/defaults.yaml");
+  const text = readFileSync(file, "utf8");
+  const { pins, problems } = await findPins(text, mirror);
+  if (pins.length > 0) writeFileSync(file, withPins(text, pins));
+  for (const { setting, value, source } of pins) console.log(`${setting}: ${value} (${source})`);
+  for (const problem of problems) console.error(`bin/check-releases: ${problem}`);
+  if (pins.length === 0 && problems.length === 0) console.log("every checksum is in config/defaults.yaml");
+  return problems.length === 0 ? EXIT.ok : EXIT.failed;
+}
 
 /** The configuration of a stack, or the defaults alone. */
 function loadInput(stack: string | undefined): LoadInput {

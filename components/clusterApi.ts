@@ -6,9 +6,12 @@
  * The controllers' manifests are applied by a Command on the seed and not as resources: 71 of them a cluster made
  * every preview 23 s longer and the state 2 MB larger (docs/decisions).
  */
+import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterApiConfig, Config } from "../config/schema.ts";
 import { clusterApiScript } from "../lib/kustomization.ts";
+import type { ProxySettings } from "../lib/proxy.ts";
+import { surroundingsScript } from "../lib/surroundings.ts";
 import { chart } from "./chart.ts";
 import { type Connection, seedScript } from "./connection.ts";
 
@@ -26,6 +29,8 @@ export interface ClusterApiArgs {
   readonly clusterApi: ClusterApiConfig;
   /** Section `mirror` of the configuration. */
   readonly mirror: Config["mirror"];
+  /** The way out. Default: directly. */
+  readonly proxy?: ProxySettings | undefined;
 }
 
 /** The controllers, ready. Whoever makes objects of theirs names this in dependsOn. */
@@ -63,21 +68,22 @@ export class ClusterApi extends pulumi.ComponentResource {
     );
     // Both watch kinds that the controllers bring.
     const after = { parent: this, dependsOn: [controllers] };
-    chart(
+    const addonProvider = chart(
       `${name}-addon-provider`,
       {
         chart: "cluster-api-addon-provider",
         ...clusterApi.addonProvider,
         mirrorUrl,
         namespace: "capi-addon-system",
-        values: args.mirror.caCert === undefined ? {} : { trustBundle: args.mirror.caCert },
+        values: {},
         timeout: clusterApi.timeouts.charts,
       },
       after,
     );
+    const releases = [addonProvider];
     if (args.janitor) {
       const { version, repository, defaultVolumesPolicy, retrySeconds } = clusterApi.janitor;
-      chart(
+      const janitor = chart(
         `${name}-janitor`,
         {
           chart: "cluster-api-janitor-openstack",
@@ -90,9 +96,39 @@ export class ClusterApi extends pulumi.ComponentResource {
         },
         after,
       );
+      releases.push(janitor);
     }
+    this.surround(name, args, releases);
     this.stages = controllers.stdout;
     this.registerOutputs({ stages: this.stages });
+  }
+
+  /** What the charts have no value for, once they are there and whenever they change. */
+  private surround(name: string, args: ClusterApiArgs, releases: readonly k8s.helm.v3.Release[]): void {
+    const { clusterApi, mirror, proxy, janitor } = args;
+    if (mirror.caCert === undefined && proxy === undefined) return;
+    seedScript(
+      `${name}-surroundings`,
+      {
+        connection: args.connection,
+        script: pulumi.output(args.kubeconfigFile).apply((kubeconfigFile) =>
+          surroundingsScript({
+            kubeconfigFile,
+            deployments: [
+              "capi-addon-system/cluster-api-addon-provider",
+              ...(janitor ? ["capi-janitor-system/cluster-api-janitor-openstack"] : []),
+            ],
+            proxy,
+            caCert: mirror.caCert,
+            timeout: clusterApi.timeouts.charts,
+          }),
+        ),
+        runAgainOn: [args.serverId, clusterApi.addonProvider.version, clusterApi.janitor.version],
+        hasDelete: true,
+      },
+      // It patches what they make.
+      { parent: this, dependsOn: [...releases] },
+    );
   }
 
   private script(args: ClusterApiArgs): pulumi.Output<string> {
@@ -109,6 +145,7 @@ export class ClusterApi extends pulumi.ComponentResource {
         deploymentsTimeout: clusterApi.timeouts.deployments,
         mirrorUrl: mirror.url,
         mirrorCaCert: mirror.caCert,
+        proxy: args.proxy,
       }),
     );
   }

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { SeedConfig } from "../config/schema.ts";
 import { secondsOf } from "../config/units.ts";
 import { withVariable } from "../lib/shell.ts";
 
@@ -20,6 +21,8 @@ export interface ConnectionArgs {
   readonly hostKey: pulumi.Input<string>;
   /** How long the seed may take to answer, as a duration. */
   readonly timeout: string;
+  /** The host in between. Holds a secret. Default: none. */
+  readonly bastion?: SeedConfig["ssh"]["bastion"];
 }
 
 /** pulumi-command waits at most this long between two dials (pulumi SDK, retry.DefaultMaxDelay). */
@@ -27,6 +30,8 @@ const DIAL_PAUSE_SECONDS = 5;
 
 /** Port 22 without an answer, not a refusal, costs this much of the time. */
 const DIAL_TIMEOUT_SECONDS = 10;
+
+const SSH_PORT = 22;
 
 /**
  * The connection, secret as a whole. It is one value and not a map of values: with only some fields unknown, an
@@ -42,8 +47,13 @@ export function seedConnection(args: ConnectionArgs): pulumi.Output<Connection> 
       hostKey,
       perDialTimeout: DIAL_TIMEOUT_SECONDS,
       dialErrorLimit: Math.ceil(seconds / DIAL_PAUSE_SECONDS),
+      ...(args.bastion === undefined ? {} : { proxy: through(args.bastion) }),
     })),
   );
+}
+
+function through(bastion: NonNullable<SeedConfig["ssh"]["bastion"]>) {
+  return { ...bastion, port: bastion.port ?? SSH_PORT, perDialTimeout: DIAL_TIMEOUT_SECONDS };
 }
 
 export interface SeedScriptArgs {

@@ -5,9 +5,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
-import type { ClusterConfig, Config, ProtectConfig } from "../config/schema.ts";
+import type { ClusterConfig, Config, ProtectConfig, RegistriesConfig } from "../config/schema.ts";
 import { apiSources } from "../lib/addresses.ts";
-import { openstackClusterValues } from "../lib/chart-values.ts";
+import { chartRollsCertificates, openstackClusterValues } from "../lib/chart-values.ts";
 import {
   cloudReachableScript,
   clusterKubeconfigScript,
@@ -17,6 +17,7 @@ import {
 import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
+import type { ProxySettings } from "../lib/proxy.ts";
 import { chart } from "./chart.ts";
 import { type Connection, fingerprint, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
@@ -34,6 +35,10 @@ export interface HaClusterArgs {
   readonly cluster: ClusterConfig;
   /** Section `mirror` of the configuration. */
   readonly mirror: Config["mirror"];
+  /** Section `registries` of the configuration. Holds secrets. */
+  readonly registries: RegistriesConfig;
+  /** The way out for the machines' containerd. Default: directly. */
+  readonly proxy?: ProxySettings | undefined;
   /** What the cluster's controllers reach OpenStack with. Holds a secret. */
   readonly credentials: Credentials;
   /** Project of the credentials, for those that do not name it. */
@@ -94,6 +99,7 @@ export class HaCluster extends pulumi.ComponentResource {
         image: cluster.image,
         imageName: `${clusterName}-${cluster.kubernetesVersion}`,
         properties: { kube_version: cluster.kubernetesVersion, os_distro: "ubuntu" },
+        proxy: args.proxy,
       },
       { parent: this },
     );
@@ -108,7 +114,7 @@ export class HaCluster extends pulumi.ComponentResource {
       );
     const controlPlaneGroupId = group("control-plane", cluster.controlPlane);
     const workersGroupId = group("workers", cluster.workers);
-    const values = openstackClusterValues<pulumi.Input<string>, pulumi.Output<string[]>>(cluster, {
+    const refs = {
       credentialsSecret: credentials.metadata.name,
       imageId: image.imageId,
       keyPair: args.keyPair,
@@ -119,7 +125,16 @@ export class HaCluster extends pulumi.ComponentResource {
       controlPlaneGroupId,
       workersGroupId,
       apiSources: this.apiSources(args, network),
-    });
+    };
+    const { registryAuth, ...plain } = openstackClusterValues<pulumi.Input<string>, pulumi.Output<string[]>>(
+      cluster,
+      refs,
+      args,
+    );
+    const values = {
+      ...plain,
+      ...(registryAuth === undefined ? {} : { registryAuth: pulumi.secret(registryAuth) }),
+    };
     const teardown = this.teardown(name, args, values);
     const { authUrl, caCert } = args.credentials;
     const reachable = seedScript(
@@ -237,7 +252,13 @@ export class HaCluster extends pulumi.ComponentResource {
       `${name}-ready`,
       {
         connection,
-        script: clusterReadyScript({ ...this.target(args), timeout: cluster.timeouts.ready }),
+        script: clusterReadyScript({
+          ...this.target(args),
+          timeout: cluster.timeouts.ready,
+          certificatesExpiryDays: chartRollsCertificates(cluster.chart.version)
+            ? undefined
+            : cluster.controlPlane.certificatesExpiryDays,
+        }),
         // Whatever changes the release makes it wait again.
         runAgainOn: [serverId, cluster.chart.version, fingerprint(pulumi.jsonStringify(values))],
       },

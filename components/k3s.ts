@@ -3,8 +3,9 @@
  * k3s, sysctl_inotify and helm.
  */
 import * as pulumi from "@pulumi/pulumi";
-import type { Config, K3sConfig, ToolsConfig } from "../config/schema.ts";
+import type { Config, K3sConfig, RegistriesConfig, ToolsConfig } from "../config/schema.ts";
 import { K3S_API_PORT, k3sScript, toolsScript } from "../lib/k3s.ts";
+import type { ProxySettings } from "../lib/proxy.ts";
 import { k3sKubeconfigScript } from "../lib/seed-scripts.ts";
 import { type Connection, seedScript } from "./connection.ts";
 
@@ -30,6 +31,10 @@ export interface K3sArgs {
   readonly tools: ToolsConfig;
   /** Section `mirror` of the configuration. */
   readonly mirror: Config["mirror"];
+  /** Section `registries` of the configuration. Holds secrets. */
+  readonly registries: RegistriesConfig;
+  /** The way out. Default: directly. */
+  readonly proxy?: ProxySettings | undefined;
   /** A change reads the kubeconfig anew: its certificate ends after a year. */
   readonly readKubeconfigOn: number;
 }
@@ -42,14 +47,17 @@ export class K3s extends pulumi.ComponentResource {
   constructor(name: string, args: K3sArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:K3s", name, {}, opts);
     const { connection } = args;
+    // Only passwords make the script a secret, which a preview then cannot show.
+    const registries =
+      Object.keys(args.registries.auth).length === 0 ? args.registries : pulumi.secret(args.registries);
     const mirror = { mirrorUrl: args.mirror.url, mirrorCaCert: args.mirror.caCert };
     const install = seedScript(
       `${name}-install`,
       {
         connection,
         script: pulumi
-          .all([args.dataVolumeId, args.address, args.fixedAddress])
-          .apply(([volumeId, address, fixedAddress]) =>
+          .all([args.dataVolumeId, args.address, args.fixedAddress, registries])
+          .apply(([volumeId, address, fixedAddress, registries]) =>
             k3sScript({
               version: args.k3s.version,
               sha256: args.k3s.sha256,
@@ -58,6 +66,8 @@ export class K3s extends pulumi.ComponentResource {
               extraArgs: args.k3s.extraArgs,
               sysctls: args.k3s.sysctls,
               registryMirrors: args.k3s.registryMirrors,
+              registries,
+              proxy: args.proxy,
               readyTimeout: args.k3s.timeouts.ready,
               volumeId,
               volumeGb: args.dataVolumeGb,

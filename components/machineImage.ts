@@ -7,6 +7,7 @@ import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { ImageConfig } from "../config/schema.ts";
 import { imageDownloadScript } from "../lib/image-download.ts";
+import type { ProxySettings } from "../lib/proxy.ts";
 import { imageId } from "./lookup.ts";
 
 export interface MachineImageArgs {
@@ -18,6 +19,8 @@ export interface MachineImageArgs {
   readonly properties?: Readonly<Record<string, string>>;
   /** Who sees an uploaded image; public takes an administrator. Default: private. */
   readonly visibility?: "private" | "public";
+  /** The way out for a download with a checksum. Default: what the runner's environment says. */
+  readonly proxy?: ProxySettings | undefined;
   /** Keep an uploaded image as it was uploaded, whatever `image` says later. Default: false. */
   readonly fixed?: boolean;
 }
@@ -42,7 +45,7 @@ export class MachineImage extends pulumi.ComponentResource {
     const source =
       checksum === undefined
         ? { imageSourceUrl: url, verifyChecksum: true }
-        : { localFilePath: this.download(name, url, checksum), verifyChecksum: true };
+        : { localFilePath: this.download(name, url, checksum, args.proxy), verifyChecksum: true };
     const uploaded = new openstack.images.Image(
       `${name}-upload`,
       {
@@ -53,14 +56,14 @@ export class MachineImage extends pulumi.ComponentResource {
         ...source,
         ...(args.properties === undefined ? {} : { properties: args.properties }),
       },
-      // The path is the runner's that uploaded it; another runner's differs and is no reason to upload again.
+      // A download's path tells its checksum: another one is another image. The cache of the other kind is the runner's.
       {
         parent: this,
         ignoreChanges: [
-          ...["localFilePath", "imageCachePath"],
-          ...(args.fixed === true ? ["imageSourceUrl", "diskFormat", "properties"] : []),
+          "imageCachePath",
+          ...(args.fixed === true ? ["localFilePath", "imageSourceUrl", "diskFormat", "properties"] : []),
         ],
-        replaceOnChanges: args.fixed === true ? [] : ["imageSourceUrl"],
+        replaceOnChanges: args.fixed === true ? [] : ["imageSourceUrl", "localFilePath"],
       },
     );
     return uploaded.id;
@@ -70,12 +73,17 @@ export class MachineImage extends pulumi.ComponentResource {
    * Downloads to the runner and compares before anything is uploaded: the provider's verifyChecksum compares its
    * download with Glance's copy only, not with what the publisher states.
    */
-  private download(name: string, url: string, checksum: string): pulumi.Output<string> {
+  private download(
+    name: string,
+    url: string,
+    checksum: string,
+    proxy: ProxySettings | undefined,
+  ): pulumi.Output<string> {
     const fetched = new command.local.Command(
       `${name}-download`,
       {
         create: "bash -s",
-        stdin: imageDownloadScript(url, checksum),
+        stdin: imageDownloadScript(url, checksum, proxy),
         triggers: [url, checksum],
         addPreviousOutputInEnv: false,
       },

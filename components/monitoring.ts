@@ -5,14 +5,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config, MonitoringConfig } from "../config/schema.ts";
+import { monitoringScript } from "../lib/monitoring-scripts.ts";
 import { monitoringValues } from "../lib/monitoring-values.ts";
 import { SLACK_SECRET, slackUrls } from "../lib/slack.ts";
 import { chart } from "./chart.ts";
+import { type Connection, seedScript } from "./connection.ts";
 
 /** Namespace that azimuth-ops uses too. */
 const NAMESPACE = "monitoring-system";
 
 export interface MonitoringArgs {
+  readonly connection: pulumi.Input<Connection>;
+  /** The seed: another one looks at the volumes again. */
+  readonly serverId: pulumi.Input<string>;
+  /** Path of the cluster's kubeconfig on the seed. */
+  readonly kubeconfigFile: pulumi.Input<string>;
   /** Section `monitoring` of the configuration. Holds secrets. */
   readonly monitoring: MonitoringConfig;
   /** Section `mirror` of the configuration. */
@@ -46,6 +53,25 @@ export class Monitoring extends pulumi.ComponentResource {
               { parent: this },
             ),
           ];
+    const prepared = seedScript(
+      `${name}-volumes`,
+      {
+        connection: args.connection,
+        script: pulumi.output(args.kubeconfigFile).apply((kubeconfigFile) =>
+          monitoringScript({
+            namespace: NAMESPACE,
+            monitoring,
+            kubeconfigFile,
+            mirrorUrl: args.mirror.url,
+            mirrorCaCert: args.mirror.caCert,
+          }),
+        ),
+        runAgainOn: [args.serverId],
+        hasDelete: true,
+      },
+      // The volumes are in it.
+      { parent: this, dependsOn: [namespace] },
+    );
     chart(
       `${name}-release`,
       {
@@ -57,8 +83,8 @@ export class Monitoring extends pulumi.ComponentResource {
         values: { ...monitoringValues(monitoring) },
         timeout: monitoring.timeouts.ready,
       },
-      // Alertmanager mounts the secret and does not start without it.
-      { parent: this, dependsOn: [namespace, ...slack] },
+      // CRDs and volumes change before what uses them. Alertmanager mounts the secret and does not start without it.
+      { parent: this, dependsOn: [namespace, prepared, ...slack] },
     );
     this.namespace = namespace.metadata.name;
     this.registerOutputs({ namespace: this.namespace });

@@ -7,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ProtectConfig, SeedConfig } from "../config/schema.ts";
 import { userData } from "../lib/cloud-init.ts";
 import { K3S_API_PORT } from "../lib/k3s.ts";
+import type { ProxySettings } from "../lib/proxy.ts";
 import { deriveConnectionKey, deriveHostKey } from "../lib/openssh.ts";
 import { seedReadyScript } from "../lib/seed-scripts.ts";
 import { type Connection, seedConnection, seedScript } from "./connection.ts";
@@ -27,6 +28,8 @@ export interface SeedArgs {
   readonly routerAddresses?: pulumi.Output<string[]>;
   /** Section `protect` of the configuration. */
   readonly protect: ProtectConfig;
+  /** The way out for downloads. Default: directly. */
+  readonly proxy?: ProxySettings | undefined;
 }
 
 /** A server that answers SSH, with its data volume attached. */
@@ -97,7 +100,7 @@ export class Seed extends pulumi.ComponentResource {
 
     const image = new MachineImage(
       `${name}-image`,
-      { image: seed.image, imageName: `${objectName}-image` },
+      { image: seed.image, imageName: `${objectName}-image`, proxy: args.proxy },
       { parent: this },
     );
     const server = this.makeServer(
@@ -117,6 +120,7 @@ export class Seed extends pulumi.ComponentResource {
       privateKey: connectionKey.apply(({ privateKey }) => privateKey),
       hostKey: this.hostKey,
       timeout: seed.timeouts.ssh,
+      bastion: seed.ssh.bastion,
     });
     const ready = seedScript(
       `${name}-ready`,
@@ -126,6 +130,7 @@ export class Seed extends pulumi.ComponentResource {
           user: seed.user,
           authorizedKeys: seed.authorizedKeys,
           timeout: seed.timeouts.ssh,
+          proxy: args.proxy,
         }),
         runAgainOn: [server.id],
       },

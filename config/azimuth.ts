@@ -87,7 +87,7 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("clusterapi_addon_provider_chart_version", "clusterApi.addonProvider.version"),
   to("clusterapi_addon_provider_chart_repo", "clusterApi.addonProvider.repository"),
   to("clusterapi_addon_provider_wait_timeout", "clusterApi.timeouts.charts"),
-  to("clusterapi_addon_provider_trust_bundle", "mirror.caCert"),
+  to("clusterapi_addon_provider_trust_bundle", "mirror.caCert", "trusted beside the public ones"),
   to("clusterapi_janitor_openstack_chart_version", "clusterApi.janitor.version"),
   to("clusterapi_janitor_openstack_chart_repo", "clusterApi.janitor.repository"),
   to("clusterapi_janitor_openstack_wait_timeout", "clusterApi.timeouts.charts"),
@@ -109,8 +109,12 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("capi_cluster_machine_image_id", "cluster.image.id"),
   to("community_images_default", "cluster.image.url", "with `cluster.image.checksum`"),
   to("capi_cluster_ssh_keypair", "seed.keypair.publicKey", "the seed's key pair serves the machines too"),
-  to("capi_cluster_trust_bundle", "mirror.caCert"),
-  to("capi_cluster_registry_mirrors", "cluster.registryMirrors"),
+  to(
+    "capi_cluster_trust_bundle",
+    "registries.caCert",
+    "one text of certificates; `mirror.caCert` is trusted by the machines too",
+  ),
+  to("capi_cluster_registry_mirrors", "cluster.registryMirrors", "a URL without a path means its `/v2`"),
   to(
     "capi_cluster_internal_network_id",
     "cluster.network.networkId",
@@ -174,7 +178,7 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("alertmanager_config_slack_critical_webhook_url", "monitoring.slack.criticalWebhookUrl", "secret"),
   to("alertmanager_config_slack_warning_webhook_url", "monitoring.slack.warningWebhookUrl", "secret"),
   to("alertmanager_config_slack_webhook_channel", "monitoring.slack.channel"),
-  none("system_trust_*", "`mirror.caCert` and `openstack.caCert`"),
+  none("system_trust_*", "`mirror.caCert`, `registries.caCert` and `openstack.caCert`"),
   none("velero_*", "not part of the management cluster yet"),
   none("install_mode", "always the highly available cluster"),
 ];

@@ -19,6 +19,8 @@ declare module "zod" {
     secret?: boolean;
     /** The field beside this one whose change makes a lower layer's value of this one stale. */
     follows?: string;
+    /** True for a map with defaults of which a higher layer's empty map leaves nothing. */
+    emptyClears?: boolean;
     /** Groups of fields of an object of which at most one group may be used. */
     alternatives?: readonly (readonly string[])[];
   }
@@ -40,6 +42,14 @@ export const uuid = text("a UUID such as 5617d17e-fdc1-4aa1-a14b-b9b5136c65af", 
 export const networkCidr = text(
   "an IPv4 network such as 192.168.100.0/24",
   (value) => parseCidr(value)?.hostBits === 0,
+);
+
+/** What a proxy is not asked for, as curl and Go read NO_PROXY: hosts, domains with a leading dot, addresses, networks. */
+export const noProxyList = z.array(
+  text(
+    "a host, a domain with a leading dot, an address or a network",
+    (value) => /^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(value) || parseCidr(value) !== undefined,
+  ),
 );
 
 /** A list of sources allowed to reach a port. */

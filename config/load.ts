@@ -10,7 +10,7 @@ import { nearestPath } from "./nearest.ts";
 import { describeValue, type Problem } from "./problems.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { alternatives, fields, legalAt, schemaAt } from "./schemaTree.ts";
-import { formatPath, isMap, type Key, leaves, valueAt, without } from "./tree.ts";
+import { formatPath, isMap, type Key, leaves, matchingPaths, valueAt, without } from "./tree.ts";
 
 /** Values of one origin. */
 export interface Layer {
@@ -150,7 +150,7 @@ function derive(values: unknown): unknown {
   const version = valueAt(values, ["cluster", "kubernetesVersion"]);
   const isChosen = image !== undefined && (!isMap(image) || Object.keys(image).length > 0);
   if (isChosen || typeof version !== "string") return {};
-  // The name that azimuth-images gives its Noble images, without the build date.
+  // With another Kubernetes than the default's: the name that docs/new-site.md has operators give an image of theirs.
   return { cluster: { image: { name: `ubuntu-noble-kube-${version}` } } };
 }
 
@@ -167,7 +167,8 @@ function mayHoldSecret(path: readonly Key[], encrypted: ReadonlySet<string>): bo
   const keys = path.map(String);
   return fields(configSchema).some(
     ({ path: secret, meta }) =>
-      meta.secret === true && secret.slice(0, keys.length).every((key, index) => key === keys[index]),
+      meta.secret === true &&
+      secret.slice(0, keys.length).every((key, index) => key === keys[index] || key === "*"),
   );
 }
 
@@ -260,8 +261,9 @@ function alternativeProblems(context: Context): Problem[] {
 /** Secrets in a layer file, which is never encrypted. */
 function secretsInLayer(layer: Layer): Problem[] {
   return fields(configSchema)
-    .filter(({ path, meta }) => meta.secret === true && valueAt(layer.values, path) !== undefined)
-    .map(({ path }) => ({
+    .filter(({ meta }) => meta.secret === true)
+    .flatMap(({ path }) => matchingPaths(layer.values, path))
+    .map((path) => ({
       path: formatPath(path),
       problem: "is a secret and must not be in a layer",
       got: "[secret]",

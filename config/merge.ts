@@ -1,7 +1,7 @@
 /**
  * Putting layers together: maps merge, lists and scalars replace, a key without a value (`key:`) leaves the lower
- * layer's. Two exceptions, both told by the schema: choosing one of several alternatives drops the lower layer's
- * choice, and changing a version drops the lower layer's checksum of it.
+ * layer's. Three exceptions, all told by the schema: choosing one of several alternatives drops the lower layer's
+ * choice, changing a version drops the lower layer's checksum of it, and an empty map of mirrors means none.
  */
 import { z } from "zod";
 import { unwrap } from "./schemaTree.ts";
@@ -28,6 +28,7 @@ export function mergeLayers(schema: z.core.$ZodType, lower: unknown, higher: unk
 /** The lower layer without what the higher one makes stale. */
 function dropStale(schema: z.core.$ZodType, lower: unknown, higher: unknown): unknown {
   const { schema: inner, meta } = unwrap(schema);
+  if (meta.emptyClears === true && isMap(higher) && Object.keys(higher).length === 0) return undefined;
   if (!(inner instanceof z.ZodObject) || !isMap(lower) || !isMap(higher)) return lower;
   const chosen = (meta.alternatives ?? []).filter((group) => group.some((key) => isSet(higher, key)));
   const dropped = new Set(

@@ -11,6 +11,7 @@ import { cluster } from "./sections/cluster.ts";
 import { clusterApi } from "./sections/clusterApi.ts";
 import { magnum, monitoring, pipeline, policy, protect } from "./sections/operations.ts";
 import { mirror, openstack } from "./sections/openstack.ts";
+import { proxy, registries } from "./sections/outside.ts";
 import { k3s, seed, tools } from "./sections/seed.ts";
 
 export const configSchema = z.strictObject({
@@ -21,6 +22,8 @@ export const configSchema = z.strictObject({
   }),
   openstack,
   mirror,
+  registries,
+  proxy,
   seed,
   k3s,
   tools,
@@ -51,5 +54,6 @@ export type ClusterApiConfig = Config["clusterApi"];
 export type ClusterConfig = Config["cluster"];
 export type MonitoringConfig = Config["monitoring"];
 export type MagnumConfig = Config["magnum"];
+export type RegistriesConfig = Config["registries"];
 export type ProtectConfig = Config["protect"];
 export type PolicyConfig = Config["policy"];

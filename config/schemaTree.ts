@@ -77,6 +77,9 @@ function fieldsBelow(root: z.core.$ZodType, at: readonly string[], required: boo
   if (schema instanceof z.ZodArray && unwrap(schema.element).schema instanceof z.ZodObject) {
     return [self, ...fieldsBelow(schema.element, [...at, "[]"], isRequired)];
   }
+  if (schema instanceof z.ZodRecord && unwrap(schema.valueType).schema instanceof z.ZodObject) {
+    return [self, ...fieldsBelow(schema.valueType, [...at, "*"], false)];
+  }
   return [self];
 }
 

@@ -9,7 +9,7 @@ import { InputError, type Problem } from "./problems.ts";
 import { configSchema } from "./schema.ts";
 import { closestOf } from "./nearest.ts";
 import { fields } from "./schemaTree.ts";
-import { formatPath, isMap, type Key, valueAt } from "./tree.ts";
+import { formatPath, isMap, type Key, matchingPaths, valueAt } from "./tree.ts";
 
 /** The program's configuration namespace: the project's name in Pulumi.yaml. */
 export const NAMESPACE = "capi-mgmt";
@@ -126,11 +126,9 @@ function opened(value: unknown, path: readonly Key[], encrypted: Set<string>): u
 export function plainSecrets(file: StackFile): Problem[] {
   return fields(configSchema)
     .filter(({ meta }) => meta.secret === true)
-    .filter(({ path }) => {
-      const value = valueAt(file.values, path);
-      return value !== undefined && value !== null && !file.encryptedPaths.has(formatPath(path));
-    })
-    .map(({ path }) => ({
+    .flatMap(({ path }) => matchingPaths(file.values, path))
+    .filter((path) => valueAt(file.values, path) !== null && !file.encryptedPaths.has(formatPath(path)))
+    .map((path) => ({
       path: formatPath(path),
       problem: "is a secret and stored in plain text",
       got: "[secret]",

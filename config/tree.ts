@@ -30,6 +30,16 @@ export function valueAt(tree: unknown, path: readonly Key[]): unknown {
   return value;
 }
 
+/** The paths of a tree that a path with `*` for any key of a map means. */
+export function matchingPaths(tree: unknown, path: readonly string[]): string[][] {
+  const [key, ...rest] = path;
+  if (key === undefined) return [[]];
+  const keys = key !== "*" ? [key] : isMap(tree) ? Object.keys(tree) : [];
+  return keys
+    .filter((one) => valueAt(tree, [one]) !== undefined)
+    .flatMap((one) => matchingPaths(valueAt(tree, [one]), rest).map((below) => [one, ...below]));
+}
+
 /** A copy of a tree without the values at the paths given. A list stays whole, or its length would lie. */
 export function without(tree: unknown, paths: ReadonlySet<string>, at: readonly Key[] = []): unknown {
   if (!isMap(tree)) return tree;

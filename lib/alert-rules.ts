@@ -86,9 +86,13 @@ interface Rule {
   readonly annotations: { readonly summary: string; readonly description: string };
 }
 
-/** `capi_condition` of one kind and condition that is not True. */
+/**
+ * `capi_condition` of one kind and condition that is not True. Without the labels that change while it stays so: each
+ * other reason, or another Pod of kube-state-metrics, would start the rule's `for` anew.
+ */
 function notTrue(kind: string, type: string): string {
-  return `${PREFIX}capi_condition{customresource_kind="${kind}",type="${type}"} == 0`;
+  const condition = `${PREFIX}capi_condition{customresource_kind="${kind}",type="${type}"}`;
+  return `max without (reason, instance, pod) (${condition}) == 0`;
 }
 
 function rule(
@@ -118,7 +122,7 @@ export function alertRules(certificateExpiryDays: number): Record<string, object
       15,
       notTrue("Cluster", "Available"),
       "Cluster {{ $labels.namespace }}/{{ $labels.name }} is not available",
-      "Cluster API reports reason {{ $labels.reason }}. See its conditions: kubectl describe cluster.",
+      "Cluster API's reason is among its conditions: kubectl describe cluster.",
     ),
     rule(
       "CapiControlPlaneNotAvailable",
@@ -126,7 +130,7 @@ export function alertRules(certificateExpiryDays: number): Record<string, object
       15,
       notTrue("KubeadmControlPlane", "Available"),
       "Control plane {{ $labels.namespace }}/{{ $labels.name }} is not available",
-      "Cluster API reports reason {{ $labels.reason }}.",
+      "Cluster API's reason is among its conditions: kubectl describe kubeadmcontrolplane.",
     ),
     rule(
       "CapiWorkersNotAvailable",
@@ -134,7 +138,7 @@ export function alertRules(certificateExpiryDays: number): Record<string, object
       30,
       notTrue("MachineDeployment", "Available"),
       "Workers {{ $labels.namespace }}/{{ $labels.name }} are not available",
-      "Fewer machines than the rollout strategy allows are ready; reason {{ $labels.reason }}.",
+      "Fewer machines than the rollout strategy allows are ready: kubectl describe machinedeployment.",
     ),
     rule(
       "CapiMachineNotReady",
@@ -142,7 +146,7 @@ export function alertRules(certificateExpiryDays: number): Record<string, object
       45,
       notTrue("Machine", "Ready"),
       "Machine {{ $labels.namespace }}/{{ $labels.name }} is not ready",
-      "It is longer in this state than a machine takes to start (30 minutes); reason {{ $labels.reason }}.",
+      "It is longer in this state than a machine takes to start (30 minutes): kubectl describe machine.",
     ),
   ];
   const certificates: Rule[] = [
@@ -152,7 +156,7 @@ export function alertRules(certificateExpiryDays: number): Record<string, object
       15,
       left(certificateExpiryDays, machineCertificate),
       `Certificates of machine {{ $labels.name }} end in less than ${certificateExpiryDays} days`,
-      "Roll the control plane: an upgrade does, or kubeadm certs renew on the machine.",
+      "Roll the control plane: an upgrade does, or kubeadm certs renew on the machine. cluster.controlPlane.certificatesExpiryDays should have.",
     ),
     rule(
       "CapiMachineCertificateExpiresSoon",

@@ -5,7 +5,30 @@
  *
  * Nothing here knows Pulumi: what only the cloud knows is passed in as it is (type R) and put in its place.
  */
-import type { ClusterConfig } from "../config/schema.ts";
+import type { ClusterConfig, Config, RegistriesConfig } from "../config/schema.ts";
+import { type AddonChart, type AddonRepositories, addonRepositories } from "./addon-repositories.ts";
+import { containerdDropIn, type ProxySettings } from "./proxy.ts";
+import { machineAuthorities, machineMirrors } from "./registries.ts";
+import { atLeast, CHART_WITHOUT_CERTIFICATE_ROLLOUT, parseRelease } from "../config/versions.ts";
+
+/** What the machines find around them. */
+export interface Surroundings {
+  readonly mirror: Config["mirror"];
+  readonly registries: RegistriesConfig;
+  /** Undefined: the machines go out directly. */
+  readonly proxy?: ProxySettings | undefined;
+}
+
+/** The part of a kubeadm configuration that we add; the chart puts its own beside it. */
+interface KubeadmConfig {
+  readonly files: readonly {
+    readonly path: string;
+    readonly content: string;
+    readonly owner: string;
+    readonly permissions: string;
+  }[];
+  readonly preKubeadmCommands: readonly string[];
+}
 
 /** Values that come from other resources: R one of them, L a list whose length is not known either. */
 export interface ChartRefs<R, L = readonly string[]> {
@@ -71,7 +94,10 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
       readonly dnsNameservers?: readonly string[];
     };
   };
-  readonly registryMirrors?: Readonly<Record<string, readonly string[]>>;
+  readonly registryMirrors: ReturnType<typeof machineMirrors>;
+  /** Holds secrets. */
+  readonly registryAuth?: RegistriesConfig["auth"];
+  readonly trustedCAs?: Readonly<Record<string, string>>;
   readonly etcd: {
     readonly extraArgs: Readonly<
       Record<"heartbeat-interval" | "election-timeout" | "quota-backend-bytes", string>
@@ -105,6 +131,7 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
       readonly minHealthyPeriod: string;
     };
     readonly certificatesExpiryDays?: number;
+    readonly kubeadmConfigSpec?: KubeadmConfig;
     readonly healthCheck: HealthCheck;
   };
   readonly nodeGroupDefaults: NodeTimeouts & {
@@ -112,6 +139,7 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
     readonly machineRootVolume?: RootVolume;
     readonly serverGroupId?: R;
     readonly failureDomain?: string;
+    readonly kubeadmConfigSpec?: KubeadmConfig;
     readonly rolloutStrategy: {
       readonly type: "RollingUpdate";
       readonly rollingUpdate: {
@@ -122,18 +150,19 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
     readonly healthCheck: HealthCheck;
   };
   readonly nodeGroups: readonly { readonly name: string; readonly machineCount: number }[];
-  readonly addons: {
+  readonly addons: Partial<Omit<AddonRepositories, "openstack" | "reloader">> & {
     readonly openstack: {
+      readonly ccm?: AddonChart;
       readonly cloudConfig: {
         /** Lower case on purpose: the chart writes [Global] itself and drops a section of that very name. */
         readonly global: { readonly "tls-insecure": "false" };
         readonly LoadBalancer: Readonly<Record<string, string>>;
       };
-      readonly csiCinder: {
+      readonly csiCinder: Partial<AddonChart> & {
         readonly defaultStorageClass: { readonly availabilityZone: string; readonly volumeType?: string };
       };
     };
-    readonly reloader: {
+    readonly reloader: Partial<AddonChart> & {
       readonly enabled: true;
       readonly release: {
         readonly values: {
@@ -207,12 +236,29 @@ function etcdValues(config: ClusterConfig): OpenStackClusterValues<never>["etcd"
   };
 }
 
+/** containerd pulls through the proxy; kubelet and the control plane go nowhere. */
+function kubeadmProxy(proxy: ProxySettings | undefined): { kubeadmConfigSpec?: KubeadmConfig } {
+  if (proxy === undefined) return {};
+  const path = "/etc/systemd/system/containerd.service.d/capi-mgmt-proxy.conf";
+  return {
+    kubeadmConfigSpec: {
+      files: [{ path, content: containerdDropIn(proxy), owner: "root:root", permissions: "0644" }],
+      preKubeadmCommands: ["systemctl daemon-reload", "systemctl restart containerd"],
+    },
+  };
+}
+
 /** The values for a validated configuration. */
 export function openstackClusterValues<R, L = readonly string[]>(
   config: ClusterConfig,
   refs: ChartRefs<R, L>,
+  surroundings: Surroundings,
 ): OpenStackClusterValues<R, L> {
   const { controlPlane, workers, apiServer, healthChecks } = config;
+  const { registries, mirror } = surroundings;
+  const authorities = machineAuthorities(registries, mirror);
+  const addons = addonRepositories(mirror.url);
+  const proxy = kubeadmProxy(surroundings.proxy);
   const timeouts: NodeTimeouts = {
     nodeDrainTimeout: config.nodeTimeouts.drain,
     nodeVolumeDetachTimeout: config.nodeTimeouts.volumeDetach,
@@ -231,7 +277,9 @@ export function openstackClusterValues<R, L = readonly string[]>(
       externalNetworkId: refs.externalNetworkId,
       internalNetwork: internalNetwork(config.network, refs),
     },
-    ...(Object.keys(config.registryMirrors).length === 0 ? {} : { registryMirrors: config.registryMirrors }),
+    registryMirrors: machineMirrors(config.registryMirrors),
+    ...(Object.keys(registries.auth).length === 0 ? {} : { registryAuth: registries.auth }),
+    ...(Object.keys(authorities).length === 0 ? {} : { trustedCAs: authorities }),
     etcd: etcdValues(config),
     apiServer: {
       enableLoadBalancer: true,
@@ -254,9 +302,10 @@ export function openstackClusterValues<R, L = readonly string[]>(
         retryPeriod: healthChecks.remediation.retryPeriod,
         minHealthyPeriod: healthChecks.remediation.minHealthyPeriod,
       },
-      ...(controlPlane.certificatesExpiryDays === 0
+      ...(controlPlane.certificatesExpiryDays === 0 || !chartRollsCertificates(config.chart.version)
         ? {}
         : { certificatesExpiryDays: controlPlane.certificatesExpiryDays }),
+      ...proxy,
       healthCheck: healthCheck(healthChecks, healthChecks.controlPlaneMaxUnhealthy),
     },
     nodeGroupDefaults: {
@@ -272,11 +321,14 @@ export function openstackClusterValues<R, L = readonly string[]>(
           maxSurge: workers.rollout.maxSurge,
         },
       },
+      ...proxy,
       healthCheck: healthCheck(healthChecks, healthChecks.workersMaxUnhealthy),
     },
     nodeGroups: [{ name: workers.groupName, machineCount: workers.count }],
     addons: {
+      ...addons,
       openstack: {
+        ...(addons === undefined ? {} : { ccm: addons.openstack.ccm }),
         cloudConfig: {
           // Without a cacert the chart's cloud-config says tls-insecure=true: the cloud controller manager and Cinder's
           // driver would send the credential to whoever answers. With one this changes nothing.
@@ -288,6 +340,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
           },
         },
         csiCinder: {
+          ...addons?.openstack.csiCinder,
           defaultStorageClass: {
             availabilityZone: config.storage.availabilityZone,
             ...(config.storage.volumeType === undefined ? {} : { volumeType: config.storage.volumeType }),
@@ -297,6 +350,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
       // The cloud controller manager and Cinder's driver read their credential once: whatever uses a changed secret in
       // their namespace, where nothing else runs, is restarted.
       reloader: {
+        ...addons?.reloader,
         enabled: true,
         release: { values: { reloader: { watchGlobally: false, autoReloadAll: true } } },
       },
@@ -309,6 +363,12 @@ export function openstackClusterValues<R, L = readonly string[]>(
       mellanoxNetworkOperator: { enabled: false },
     },
   };
+}
+
+/** Whether a release of the chart reads `controlPlane.certificatesExpiryDays`; before, it is set beside the chart. */
+export function chartRollsCertificates(version: string): boolean {
+  const release = parseRelease(version);
+  return release !== undefined && !atLeast(CHART_WITHOUT_CERTIFICATE_ROLLOUT, release);
 }
 
 /** What the chart would refuse only while it is installed, as `path: problem` lines. */

@@ -12,8 +12,17 @@ export interface ClusterArgs {
 }
 
 /** Waits for every condition of the cluster. */
-export function clusterReadyScript(args: ClusterArgs & { readonly timeout: string }): string {
+export function clusterReadyScript(
+  args: ClusterArgs & {
+    readonly timeout: string;
+    /** When the control plane is rolled, for a chart without the setting. 0: never. Undefined: the chart sets it. */
+    readonly certificatesExpiryDays: number | undefined;
+  },
+): string {
+  const days = args.certificatesExpiryDays;
   return script(["cluster-ready"], {
+    // null takes it away.
+    CERTIFICATES_EXPIRY_DAYS: days === 0 ? "null" : days,
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     READY_SECONDS: secondsOf(args.timeout),

@@ -3,8 +3,11 @@
  * it there. Upstream analogue: azimuth-ops role k3s.
  */
 import { stringify } from "yaml";
+import type { RegistriesConfig } from "../config/schema.ts";
 import { secondsOf } from "../config/units.ts";
 import { mirrored, releases } from "./mirror.ts";
+import { k3sProxyFile, type ProxySettings } from "./proxy.ts";
+import { K3S_REGISTRY_CA, k3sRegistryConfig, type Mirrors } from "./registries.ts";
 import { script } from "./shell.ts";
 
 /** Where k3s keeps everything, and so where the data volume is mounted. */
@@ -29,7 +32,11 @@ export interface K3sScriptArgs {
   readonly extraArgs: readonly string[];
   readonly sysctls: Readonly<Record<string, number>>;
   /** Mirror URLs by registry host. */
-  readonly registryMirrors: Readonly<Record<string, readonly string[]>>;
+  readonly registryMirrors: Mirrors;
+  /** Section `registries` of the configuration. Holds secrets. */
+  readonly registries: RegistriesConfig;
+  /** Undefined: images are pulled directly. */
+  readonly proxy?: ProxySettings | undefined;
   /** How long k3s's node may take to become Ready, as a duration. */
   readonly readyTimeout: string;
   readonly mirrorUrl?: string;
@@ -51,10 +58,9 @@ export function k3sConfig(args: Pick<K3sScriptArgs, "tlsSans" | "secretsEncrypti
   });
 }
 
-/** /etc/rancher/k3s/registries.yaml */
-export function k3sRegistries(mirrors: K3sScriptArgs["registryMirrors"]): string {
-  const entries = Object.entries(mirrors).map(([host, urls]) => [host, { endpoint: [...urls] }]);
-  return entries.length === 0 ? "{}\n" : stringify({ mirrors: Object.fromEntries(entries) as unknown });
+/** /etc/rancher/k3s/registries.yaml. It holds the registries' passwords. */
+export function k3sRegistries(mirrors: Mirrors, registries: RegistriesConfig): string {
+  return stringify(k3sRegistryConfig(mirrors, registries));
 }
 
 /** A word of a systemd command line: quoted, with specifiers and variables taken literally. */
@@ -111,6 +117,47 @@ fi
 `;
 }
 
+/** k3s renews at its start what ends within this many days (k3s, certificate rotation). */
+const RENEWED_BEFORE_DAYS = 120;
+
+/** Restarts k3s if a certificate of it ends so soon that the start renews it. Its authorities live for ten years. */
+export function certificateCheck(): string {
+  return `#!/bin/sh
+# Restarts k3s while one of its certificates has less than ${RENEWED_BEFORE_DAYS} days: it renews them only when it starts.
+set -eu
+for file in "\${TLS_FOLDER:-${K3S_DATA}/server/tls}"/*.crt "\${AGENT_FOLDER:-${K3S_DATA}/agent}"/*.crt; do
+  case $file in *-ca.crt | *-ca.nochain.crt) continue ;; esac
+  [ -s "$file" ] || continue
+  if ! openssl x509 -in "$file" -noout -checkend ${RENEWED_BEFORE_DAYS * 24 * 60 * 60} > /dev/null; then
+    echo "$file ends soon: restarting k3s"
+    exec systemctl restart k3s
+  fi
+done
+`;
+}
+
+/** Looks every month, and after a boot that missed it: three times before a certificate ends. */
+const CERTIFICATE_TIMER = `[Unit]
+Description=Look whether k3s has to renew its certificates
+
+[Timer]
+OnCalendar=monthly
+RandomizedDelaySec=6h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`;
+
+const CERTIFICATE_SERVICE = `[Unit]
+Description=Restart k3s if it has to renew its certificates
+After=k3s.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/capi-mgmt-k3s-certificates
+`;
+
 /** The script that installs k3s, brings it up to date, and stops it. */
 export function k3sScript(args: K3sScriptArgs): string {
   const k3s = releases.k3s(args.version);
@@ -128,9 +175,15 @@ export function k3sScript(args: K3sScriptArgs): string {
     K3S_SUMS_AMD64: mirrored(k3s.checksums.amd64, args.mirrorUrl),
     K3S_SUMS_ARM64: mirrored(k3s.checksums.arm64, args.mirrorUrl),
     K3S_CONFIG: k3sConfig(args),
-    K3S_REGISTRIES: k3sRegistries(args.registryMirrors),
+    K3S_REGISTRIES: k3sRegistries(args.registryMirrors, args.registries),
+    K3S_REGISTRY_CA_FILE: K3S_REGISTRY_CA,
+    K3S_REGISTRY_CA: args.registries.caCert,
+    K3S_PROXY: k3sProxyFile(args.proxy),
     K3S_UNIT: k3sUnit(args.extraArgs),
     VOLUME_GUARD: volumeGuard(args.volumeId),
+    CERTIFICATE_CHECK: certificateCheck(),
+    CERTIFICATE_SERVICE,
+    CERTIFICATE_TIMER,
     SYSCTLS: sysctls.map(([key, value]) => `${key}=${value}`).join("\n"),
     READY_SECONDS: secondsOf(args.readyTimeout),
     MIRROR_CA: args.mirrorCaCert,

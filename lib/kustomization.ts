@@ -8,6 +8,7 @@
 import { stringify } from "yaml";
 import { secondsOf } from "../config/units.ts";
 import { mirrored, releases } from "./mirror.ts";
+import { type ProxySettings, proxyVariables } from "./proxy.ts";
 import { script } from "./shell.ts";
 
 export type FeatureGates = Readonly<Record<string, boolean>>;
@@ -25,6 +26,8 @@ export interface ClusterApiStagesArgs {
   readonly kubeadmControlPlane: { readonly featureGates: FeatureGates };
   readonly openstack: Release & { readonly featureGates: FeatureGates };
   readonly mirrorUrl?: string;
+  /** The way out for what talks to OpenStack. Default: directly. */
+  readonly proxy?: ProxySettings | undefined;
 }
 
 /** What is applied and awaited as a whole before the next stage starts. */
@@ -86,6 +89,18 @@ function args(controller: Controller, values: readonly string[]) {
   return patch(controller, [{ op: "replace", path: "/spec/template/spec/containers/0/args", value: values }]);
 }
 
+/** Variables beside those that upstream sets: its containers are all called manager. */
+function environment({ namespace, name }: Controller, variables: Readonly<Record<string, string>>) {
+  const env = Object.entries(variables).map(([variable, value]) => ({ name: variable, value }));
+  const patch = {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace },
+    spec: { template: { spec: { containers: [{ name: "manager", env }] } } },
+  };
+  return { patch: stringify(patch, { lineWidth: 0 }) };
+}
+
 function kustomization(patches: readonly object[] = []): string {
   return stringify(
     { resources: ["manifest.yaml"], ...(patches.length === 0 ? {} : { patches }) },
@@ -100,12 +115,15 @@ function deployment(controller: Controller): string {
 /** The stages in the order of an upgrade: ORC, which CAPO needs; Cluster API; CAPO. */
 export function clusterApiStages(config: ClusterApiStagesArgs): Stage[] {
   const { orc, core, kubeadmBootstrap, kubeadmControlPlane, openstack, mirrorUrl } = config;
+  // The others talk to Kubernetes only.
+  const proxied = (controller: Controller) =>
+    config.proxy === undefined ? [] : [environment(controller, proxyVariables(config.proxy))];
   return [
     {
       name: "orc",
       url: mirrored(releases.orc(orc.version), mirrorUrl),
       sha256: orc.sha256,
-      kustomization: kustomization(),
+      kustomization: kustomization(proxied(ORC)),
       deployments: [deployment(ORC)],
     },
     {
@@ -146,6 +164,7 @@ export function clusterApiStages(config: ClusterApiStagesArgs): Stage[] {
             value: { containerPort: CAPO_METRICS_PORT, name: "metrics", protocol: "TCP" },
           },
         ]),
+        ...proxied(CAPO),
       ]),
       deployments: [deployment(CAPO)],
     },

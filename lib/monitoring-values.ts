@@ -3,6 +3,7 @@
  * alertmanager_config.
  */
 import type { MonitoringConfig } from "../config/schema.ts";
+import { quantityBytes } from "../config/units.ts";
 import { alertRules, kubeStateMetricsValues } from "./alert-rules.ts";
 import { alertmanagerConfig, SLACK_SECRET, slackUrls } from "./slack.ts";
 
@@ -19,10 +20,20 @@ function claim(storage: { readonly size: string; readonly storageClass?: string 
 }
 
 /**
- * Volumes go with the release. Kept, they would stay behind in Cinder when the cluster is destroyed, because
- * nothing is left then that deletes them (CAPO #842, #990).
+ * For another size of the volume prometheus-operator makes the StatefulSet anew, and its data would go with the old
+ * one. What deletes the volumes with the release is scripts/monitoring.sh.
  */
-const VOLUMES = { persistentVolumeClaimRetentionPolicy: { whenDeleted: "Delete", whenScaled: "Retain" } };
+const VOLUMES = { persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" } };
+
+/** Share of the volume that Prometheus may fill with blocks: openstack-cluster's addon leaves as much for the WAL. */
+const RETENTION_SHARE = 0.85;
+
+/** A size as Prometheus reads it: its MB are MiB. */
+function retentionSize(volume: string): string {
+  const bytes = quantityBytes(volume);
+  if (bytes === undefined) throw new Error(`${volume} is no quantity of bytes`);
+  return `${Math.floor((bytes * RETENTION_SHARE) / 2 ** 20)}MB`;
+}
 
 function podMonitor(name: string, namespace: string, labels: Record<string, string>, port: string) {
   return {
@@ -48,6 +59,7 @@ export function monitoringValues(config: MonitoringConfig): object {
     prometheus: {
       prometheusSpec: {
         retention: config.prometheus.retention,
+        retentionSize: retentionSize(config.prometheus.size),
         storageSpec: claim(config.prometheus),
         ...VOLUMES,
       },

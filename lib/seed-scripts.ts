@@ -2,6 +2,7 @@
  * The scripts that prepare the seed itself. Upstream analogue: azimuth-ops role infra after the machine is up.
  */
 import { secondsOf } from "../config/units.ts";
+import { type ProxySettings, proxyShellFile } from "./proxy.ts";
 import { firstScript, script } from "./shell.ts";
 
 /** Waits for the end of the first boot and writes the further login keys. */
@@ -9,8 +10,11 @@ export function seedReadyScript(args: {
   readonly user: string;
   readonly authorizedKeys: readonly string[];
   readonly timeout: string;
+  /** The way out for the seed's downloads. Undefined: directly. */
+  readonly proxy?: ProxySettings | undefined;
 }): string {
   return firstScript(["seed-ready"], {
+    PROXY: proxyShellFile(args.proxy),
     SEED_USER: args.user,
     AUTHORIZED_KEYS: args.authorizedKeys,
     READY_SECONDS: secondsOf(args.timeout),

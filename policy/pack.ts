@@ -13,13 +13,16 @@ import {
   type StackValidationPolicy,
 } from "@pulumi/policy";
 import { inspectStack } from "../config/program.ts";
-import type { PolicyResource } from "./rule.ts";
+import type { Finding, PolicyResource } from "./rule.ts";
 import { rules } from "./rules.ts";
 import { judgeStack } from "./stack.ts";
 
 const folder = join(import.meta.dirname, "..");
 const stack = process.env["PULUMI_NODEJS_STACK"];
 if (stack === undefined) throw new Error("PULUMI_NODEJS_STACK is not set: use pulumi 3.200 or later");
+
+// A wrong configuration is told by the program, in full; the pack must only not judge by it.
+const enforcementLevel = inspectStack(folder, stack).config?.policy.severity ?? "mandatory";
 
 /** What the program asks for, by URN: a stack's validation is shown only what came of it, without a chart's version. */
 const inputsOf = new Map<string, Record<string, unknown>>();
@@ -32,18 +35,31 @@ const policies: Policies = [
   collector,
   ...rules.map(({ name, description }) => policyOf(name, description)),
   policyOf("exemption", "Every exemption names a rule and ends within a year."),
+  advice("advice", "What is told and fails nobody, of every rule."),
 ];
-// A wrong configuration is told by the program, in full; the pack must only not judge by it.
-const enforcementLevel = inspectStack(folder, stack).config?.policy.severity ?? "mandatory";
 new PolicyPack("capi-mgmt", { enforcementLevel, policies });
 
 function policyOf(name: string, description: string): StackValidationPolicy {
+  return policyFor(name, description, ({ rule, severity }) => rule === name && severity === enforcementLevel);
+}
+
+/** A policy has one level: findings below the stack's have a policy of their own. */
+function advice(name: string, description: string): StackValidationPolicy {
+  const told = ({ severity }: Finding) => severity === "advisory" && severity !== enforcementLevel;
+  return { ...policyFor(name, description, told), enforcementLevel: "advisory" };
+}
+
+function policyFor(
+  name: string,
+  description: string,
+  isIts: (finding: Finding) => boolean,
+): StackValidationPolicy {
   return {
     name,
     description,
     validateStack: ({ resources }, report) => {
       for (const finding of judgeStack(folder, stack as string, resources.map(known)).findings) {
-        if (finding.rule !== name || finding.severity === "exempted") continue;
+        if (!isIts(finding)) continue;
         const note = finding.note === undefined ? "" : ` (${finding.note})`;
         report(`${finding.subject}: ${finding.message}${note}`, urnOf(resources, finding.subject));
       }

@@ -22,6 +22,8 @@ export interface PolicyResource {
 export interface PolicyContext {
   readonly stack: string;
   readonly config: Config;
+  /** Paths of configuration values that come from config/defaults.yaml. */
+  readonly defaults: ReadonlySet<string>;
   readonly resources: readonly PolicyResource[];
   /** Paths of configuration values that the stack file holds in plain although the schema marks them secret. */
   readonly plainSecrets: readonly string[];
@@ -32,6 +34,8 @@ export interface Violation {
   /** Resource name or configuration path. */
   readonly subject: string;
   readonly message: string;
+  /** True for what fails nobody, whatever the stack's severity. Default: false. */
+  readonly advisory?: boolean;
 }
 
 export interface Rule {
@@ -43,7 +47,7 @@ export interface Rule {
 }
 
 /** A violation after the stack's severity and exemptions. */
-export interface Finding extends Violation {
+export interface Finding extends Omit<Violation, "advisory"> {
   readonly rule: string;
   /** `mandatory` fails, `advisory` warns, `exempted` is told with its reason. */
   readonly severity: "mandatory" | "advisory" | "exempted";
@@ -88,13 +92,18 @@ export function judge(rules: readonly Rule[], context: PolicyContext, today: str
   for (const rule of rules) {
     const exemption = exemptions.find((candidate) => candidate.rule === rule.name);
     const holds = exemption !== undefined && exemption.expires >= today;
-    for (const violation of rule.check(context)) {
+    for (const { advisory, ...violation } of rule.check(context)) {
       if (holds) {
         const note = `until ${exemption.expires}: ${exemption.reason}`;
         findings.push({ rule: rule.name, severity: "exempted", note, ...violation });
       } else {
         const note = exemption === undefined ? {} : { note: `the exemption ended on ${exemption.expires}` };
-        findings.push({ rule: rule.name, severity, ...note, ...violation });
+        findings.push({
+          rule: rule.name,
+          severity: advisory === true ? "advisory" : severity,
+          ...note,
+          ...violation,
+        });
       }
     }
   }

@@ -77,11 +77,14 @@ const protectedData: Rule = {
   },
 };
 
+/** A version that came with the program is the program's to pin: a new site cannot be at fault for it. */
+const PIN = "bin/check-releases --pin writes it for the versions that come with this program";
+
 /** What is downloaded is what was reviewed. */
 const pinnedVersions: Rule = {
   name: "pinned-versions",
   description: "Every download has an exact version, and binaries, manifests and images a checksum.",
-  check: ({ config, resources, stack }) => {
+  check: ({ config, defaults, resources, stack }) => {
     const violations: Violation[] = ofType(resources, TYPE.release)
       .filter(
         ({ inputs }) => typeof inputs["version"] !== "string" || !/^v?\d+\.\d+\.\d+/.test(inputs["version"]),
@@ -103,8 +106,10 @@ const pinnedVersions: Rule = {
       ["clusterApi.openstack", config.clusterApi.openstack, withoutFile],
     ] as const) {
       if (item.sha256 === undefined) {
-        const message = `is not set, so ${item.version} ${held}: add the release's SHA-256 after checking it`;
-        violations.push({ subject: `${path}.sha256`, message });
+        const shipped = defaults.has(`${path}.version`);
+        const remedy = shipped ? PIN : "add the release's SHA-256 after checking it";
+        const message = `is not set, so ${item.version} ${held}: ${remedy}`;
+        violations.push({ subject: `${path}.sha256`, message, advisory: shipped });
       }
     }
     for (const [path, image] of [
@@ -112,10 +117,9 @@ const pinnedVersions: Rule = {
       ["cluster.image", config.cluster.image],
     ] as const) {
       if (image.url !== undefined && image.checksum === undefined) {
-        violations.push({
-          subject: `${path}.checksum`,
-          message: "is not set: add the checksum the image's publisher states",
-        });
+        const shipped = defaults.has(`${path}.url`);
+        const message = `is not set: ${shipped ? PIN : "add the checksum the image's publisher states"}`;
+        violations.push({ subject: `${path}.checksum`, message, advisory: shipped });
       }
     }
     return violations;

@@ -44,10 +44,11 @@ export function judgeStack(
   resources: readonly PolicyResource[],
   today = new Date().toISOString().slice(0, 10),
 ): PolicyReport {
-  const { config, problems } = inspectStack(folder, stack);
+  const { config, problems, provenance } = inspectStack(folder, stack);
   if (config === undefined || problems.length > 0) throw new ConfigError(stackFileName(stack), problems);
   const plain = plainSecrets(readStackFile(folder, stack)).map(({ path }) => path);
-  const findings = judge(rules, { stack, config, resources, plainSecrets: plain }, today);
+  const defaults = new Set([...provenance].filter(([, layer]) => layer === "defaults").map(([path]) => path));
+  const findings = judge(rules, { stack, config, defaults, resources, plainSecrets: plain }, today);
   return { verdict: verdict(findings), findings };
 }
 

@@ -1,9 +1,12 @@
 /**
- * Whether everything that a deployment downloads is there, through the proxy that this machine's environment names.
+ * Whether everything that a deployment downloads is there, through the site's proxy or the one that this
+ * machine's environment names.
  */
 import { EnvHttpProxyAgent, fetch as send } from "undici";
 import type { Config } from "../config/schema.ts";
+import { ADDON_REPOSITORIES } from "../lib/addon-repositories.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
+import { type ProxySettings, proxySettings } from "../lib/proxy.ts";
 import { fact, type Answer, type Facts } from "./facts.ts";
 
 /** One slow answer must not hold up the report. */
@@ -25,6 +28,15 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
     "charts.openstack-cluster": index(cluster.chart),
     "charts.janitor": clusterApi.janitor.enabled ? index(clusterApi.janitor) : undefined,
     "charts.monitoring": monitoring.enabled ? index(monitoring) : undefined,
+    // Without a mirror the chart says where they come from, and preflight has no opinion on that.
+    ...Object.fromEntries(
+      config.mirror.url === undefined
+        ? []
+        : ADDON_REPOSITORIES.map((repository) => [
+            `charts.${new URL(repository).hostname}`,
+            index({ repository }),
+          ]),
+    ),
     "image.seed": config.seed.image.url,
     "image.cluster": cluster.image.url,
   };
@@ -32,21 +44,37 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
   return new Map(wanted.map(([name, url]) => [name, mirrored(url, config.mirror.url)]));
 }
 
-/** Asks for each of them. */
-export async function gatherDownloads(config: Config): Promise<Facts["downloads"]> {
+/** Asks for each of them; `authUrl` is never reached through the proxy. */
+export async function gatherDownloads(config: Config, authUrl: string): Promise<Facts["downloads"]> {
+  const proxy = proxySettings(config, authUrl);
   const answers = await Promise.all(
     [...downloadUrls(config)].map(async ([name, url]) => {
-      const answer = await fact(() => head(url, config.mirror.caCert));
+      const answer = await fact(() => head(url, config.mirror.caCert, proxy));
       return [name, { url, answer }] as const;
     }),
   );
   return new Map(answers);
 }
 
-async function head(url: string, caCert: string | undefined): Promise<Answer> {
+/** The site's proxy; without one what this machine's environment says. */
+function agentOptions(proxy: ProxySettings | undefined) {
+  if (proxy === undefined) return {};
+  const { http, https, noProxy } = proxy;
+  return {
+    ...(http === undefined ? {} : { httpProxy: http }),
+    ...(https === undefined ? {} : { httpsProxy: https }),
+    noProxy: noProxy.join(","),
+  };
+}
+
+/** Asks for a download's head: directly, or through a proxy and then with the same authorities. */
+export async function head(
+  url: string,
+  caCert: string | undefined,
+  proxy: ProxySettings | undefined,
+): Promise<Answer> {
   const tls = caCert === undefined ? {} : { ca: caCert };
-  // Directly, or through a proxy and then with the same authorities.
-  const dispatcher = new EnvHttpProxyAgent({ connect: tls, requestTls: tls });
+  const dispatcher = new EnvHttpProxyAgent({ connect: tls, requestTls: tls, ...agentOptions(proxy) });
   try {
     const response = await send(url, {
       method: "HEAD",

@@ -156,9 +156,9 @@ async function askState(
 type Local = "downloads" | "state";
 
 /** What needs no cloud. */
-function local({ config, backendUrl }: GatherInput): Promise<Pick<Facts, Local>> {
+function local({ config, credentials, backendUrl }: GatherInput): Promise<Pick<Facts, Local>> {
   return all({
-    downloads: gatherDownloads(config),
+    downloads: gatherDownloads(config, credentials.authUrl),
     state:
       backendUrl?.startsWith("s3://") === true
         ? fact(() => inspectState(backendUrl))

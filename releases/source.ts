@@ -17,10 +17,15 @@ export async function readText(source: string): Promise<string> {
       throw new CommandError(`${source}: ${(error as Error).message}`);
     }
   }
+  return (await download(source)).toString("utf8");
+}
+
+/** What a URL answers, byte for byte. Throws HandoverError naming it. */
+export async function download(source: string): Promise<Buffer> {
   let answer: Response;
   try {
     answer = await fetch(source, { signal: AbortSignal.timeout(TIMEOUT) });
-    if (answer.ok) return await answer.text();
+    if (answer.ok) return Buffer.from(await answer.arrayBuffer());
   } catch (error) {
     const { cause, message } = error as Error;
     throw new CommandError(`${source}: ${cause instanceof Error ? cause.message : message}`);

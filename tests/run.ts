@@ -37,7 +37,9 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     inTurn: false,
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
+  // The alert rules need promtool, which the lab's cache holds.
   lab: onTheLab(
+    "alertRules",
     "refusals",
     "deploy",
     "allowList",
@@ -49,7 +51,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     "teardown",
     "otherSite",
   ),
-  "lab-parts": onTheLab("site", "kubernetes", "state"),
+  "lab-parts": onTheLab("monitoring", "site", "kubernetes", "state"),
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
 };
 

@@ -4,9 +4,10 @@
 import type { Check } from "./check.ts";
 import * as machines from "./machines.ts";
 import * as networks from "./networks.ts";
+import * as outside from "./outside.ts";
 import * as templates from "./templates.ts";
 import * as versions from "./versions.ts";
 
-export const checks: readonly Check[] = [networks, machines, versions, templates].flatMap((module) =>
+export const checks: readonly Check[] = [networks, machines, versions, outside, templates].flatMap((module) =>
   Object.values<Check>(module),
 );

@@ -5,7 +5,6 @@ import {
   atLeast,
   CAPO_NEEDS_CLUSTER_API,
   CHART_WITH_ALLOWED_CIDRS,
-  CHART_WITHOUT_CERTIFICATE_ROLLOUT,
   CLUSTER_API_RUNS_ON,
   JANITOR_NEEDS_CAPO,
   KUBECTL_SKEW,
@@ -134,12 +133,6 @@ export const chartSettings: Check = ({ cluster }) => {
       problem: "is less than Cluster API accepts",
       got: String(days),
       legal: "0, or 7 to 364",
-    })),
-    ...when(days !== undefined && days > 0 && atLeast(CHART_WITHOUT_CERTIFICATE_ROLLOUT, chart), () => ({
-      path: "cluster.controlPlane.certificatesExpiryDays",
-      problem: `has no effect with cluster.chart.version ${version}`,
-      got: String(days),
-      legal: "0, or a chart newer than 0.27.0",
     })),
     ...when(cidrs !== undefined && cidrs.length > 0 && !atLeast(chart, CHART_WITH_ALLOWED_CIDRS), () => ({
       path: "cluster.apiServer.allowedCidrs",

@@ -52,7 +52,7 @@ const controlPlane = z.strictObject({
   }),
   certificatesExpiryDays: wholeNumber(0, 364).meta({
     description:
-      "Roll the control plane this many days before its certificates expire. 0: never. Chart versions up to 0.27.0 lack the setting.",
+      "Roll the control plane this many days before its certificates expire. 0: never. Chart releases up to 0.27.0 lack the setting; there the seed sets it on the KubeadmControlPlane.",
     source: "capi-helm-charts #763; Cluster API accepts no less than 7",
   }),
 });
@@ -121,7 +121,7 @@ const healthChecks = z.strictObject({
 
 export const cluster = z.strictObject({
   kubernetesVersion: tag.meta({ description: "Kubernetes release of the cluster; image must carry it." }),
-  image: image("the cluster's machines"),
+  image: image("the cluster's machines").meta({ follows: "kubernetesVersion" }),
   controlPlane,
   workers,
   network,
@@ -172,7 +172,7 @@ export const cluster = z.strictObject({
       .meta({ description: "Volume type of persistent volumes. Without it the cloud's default." }),
     availabilityZone: line.meta({ description: "Cinder availability zone of persistent volumes." }),
   }),
-  registryMirrors: registryMirrors("the cluster's machines"),
+  registryMirrors: registryMirrors("the cluster's machines", "_default"),
   timeouts: z.strictObject({
     ready: timeout(
       "How long to wait for all of the cluster's conditions.",

@@ -87,8 +87,9 @@ export const featureGates = (controller: string) =>
   });
 
 /** Container registry mirrors, by registry host. */
-export const registryMirrors = (machines: string) =>
-  z.record(z.string().regex(/^[a-z0-9.-]+(:\d+)?$|^\*$/i), z.array(httpUrl)).meta({
-    description: `Mirrors that ${machines} use for a container registry, in order, by registry host (docker.io).`,
+export const registryMirrors = (machines: string, every: "*" | "_default") =>
+  z.record(z.string().regex(/^[a-z0-9.-]+(:\d+)?$|^\*$|^_default$/i), z.array(httpUrl)).meta({
+    description: `Mirrors that ${machines} use for a container registry, in order, by registry host (docker.io), or \`${every}\` for every other. A URL without a path means its /v2. An empty map means none.`,
     legal: "a map of registry host to a list of URLs",
+    emptyClears: true,
   });

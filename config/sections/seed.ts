@@ -90,6 +90,17 @@ export const seed = z.strictObject({
       secret: true,
     }),
   }),
+  ssh: z.strictObject({
+    bastion: z
+      .strictObject({
+        host: hostOrAddress.meta({ description: "Host through which the seed's port 22 is reached." }),
+        port: wholeNumber(1, 65535).optional().meta({ description: "Its SSH port. Without it 22." }),
+        user: line.meta({ description: "User there." }),
+        privateKey: sshPrivateKey.meta({ description: "Key of that user.", secret: true }),
+        hostKey: sshPublicKey.meta({ description: "The only host key that is accepted of it." }),
+      })
+      .optional(),
+  }),
   authorizedKeys: z.array(sshPublicKey).meta({
     description: "Further public keys that may log in to the seed.",
   }),
@@ -125,7 +136,7 @@ export const k3s = z.strictObject({
     description: "Kernel settings of the seed.",
     legal: "a map of setting name to a whole number",
   }),
-  registryMirrors: registryMirrors("the seed's containers"),
+  registryMirrors: registryMirrors("the seed's containers", "*"),
   timeouts: z.strictObject({ ready: timeout("How long to wait for k3s's node to be Ready.") }),
 });
 

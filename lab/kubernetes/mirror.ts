@@ -93,6 +93,12 @@ export const repositories: Readonly<Record<string, readonly string[]>> = {
   "azimuth-cloud.github.io/cluster-api-addon-provider": ["cluster-api-addon-provider"],
   "azimuth-cloud.github.io/cluster-api-janitor-openstack": ["cluster-api-janitor-openstack"],
   "prometheus-community.github.io/helm-charts": ["kube-prometheus-stack"],
+  // Their charts become nodes' pods by other means (lab/README.md): preflight and the addons' sources see the repositories.
+  "projectcalico.docs.tigera.io/charts": [],
+  "kubernetes.github.io/cloud-provider-openstack": [],
+  "kubernetes-sigs.github.io/metrics-server": [],
+  "charts.deliveryhero.io": [],
+  "stakater.github.io/stakater-charts": [],
 };
 
 /** Paths of the binaries in the mirror. */

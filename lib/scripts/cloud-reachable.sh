@@ -15,7 +15,7 @@ on_create() {
   fi
   while true; do
     state=0
-    code=$(curl "${options[@]}" "$AUTH_URL" < /dev/null 2> /dev/null) || state=$?
+    code=$(proxied curl "${options[@]}" "$AUTH_URL" < /dev/null 2> /dev/null) || state=$?
     if ((state == 0)) && [[ $code != 5* ]]; then
       rm -f "${ca:-}"
       echo reachable

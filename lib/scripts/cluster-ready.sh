@@ -1,6 +1,6 @@
 #!/bin/bash
 # The HA cluster as Cluster API sees it, from k3s: waits until it is ready.
-#   CLUSTER, NAMESPACE, READY_SECONDS; cluster.sh, cluster-failure.sh
+#   CLUSTER, NAMESPACE, READY_SECONDS, CERTIFICATES_EXPIRY_DAYS (empty: the chart says it); cluster.sh, cluster-failure.sh
 # Upstream analogue: azimuth-ops role capi_cluster, whose conditions these are.
 
 label=capi.stackhpc.com/cluster
@@ -45,9 +45,18 @@ unmet() {
 # brief < UNMET: the first thing in a line that fits on a screen, and how many more there are
 brief() { awk 'NR == 1 { first = length($0) > 120 ? substr($0, 1, 119) "…" : $0 } END { print first (NR > 1 ? " (and " NR - 1 " more)" : "") }'; }
 
+# roll_before_expiry: the chart's releases up to 0.27.0 have no value for it. What Helm did not set it leaves as it is.
+roll_before_expiry() {
+  [[ -n $CERTIFICATES_EXPIRY_DAYS ]] || return 0
+  kubectl patch kubeadmcontrolplanes.v1beta2.controlplane.cluster.x-k8s.io "$CLUSTER-control-plane" --namespace "$NAMESPACE" --type merge \
+    --patch "{\"spec\":{\"rollout\":{\"before\":{\"certificatesExpiryDays\":$CERTIFICATES_EXPIRY_DAYS}}}}" > /dev/null ||
+    fail "could not set when the control plane of cluster $CLUSTER is rolled (setting cluster.controlPlane.certificatesExpiryDays)"
+}
+
 on_create() {
   local end state pending last='' settled=
   use_cluster
+  roll_before_expiry
   end=$(deadline "$READY_SECONDS")
   while :; do
     if state=$(snapshot 2>&1); then pending=$(unmet <<< "$state"); else pending="k3s does not answer: $state"; fi

@@ -24,6 +24,14 @@ trap '(($? == told)) || say "error: failed: $BASH_COMMAND"' ERR
 on_update() { on_create; }
 on_delete() { :; }
 
+proxy_file=/etc/capi-mgmt/proxy
+
+# proxied COMMAND…: by the site's proxy, if it has one; only what goes outside asks it
+proxied() (
+  [[ ! -f $proxy_file ]] || { set -a && . "$proxy_file" && set +a; }
+  "$@"
+)
+
 # deadline SECONDS: a moment for before()
 deadline() { echo $(($(date +%s) + $1)); }
 

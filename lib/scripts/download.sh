@@ -2,14 +2,22 @@
 # Downloads that are verified before they are used.
 #   MIRROR_CA (PEM, may be empty)
 
+mirror_ca_file=/etc/capi-mgmt/mirror-ca.pem
+
+# mirror_ca: whether the mirror's certificates are ours to check; then they are in that file.
+mirror_ca() {
+  [[ -n ${MIRROR_CA:-} ]] || return
+  write_file "$mirror_ca_file" 0644 <<< "$MIRROR_CA" || true
+}
+
+# helm_ca: the same as helm's arguments
+helm_ca() { if mirror_ca; then echo "--ca-file $mirror_ca_file"; fi; }
+
 # fetch URL FILE: downloads to FILE, with retries for a network that has just come up.
 fetch() {
   local options=(--fail --silent --show-error --location --retry 5 --retry-delay 2 --retry-connrefused --connect-timeout 20)
-  if [[ -n ${MIRROR_CA:-} ]]; then
-    write_file /etc/capi-mgmt/mirror-ca.pem 0644 <<< "$MIRROR_CA" || true
-    options+=(--cacert /etc/capi-mgmt/mirror-ca.pem)
-  fi
-  curl "${options[@]}" --output "$2" "$1" || fail "could not download $1"
+  if mirror_ca; then options+=(--cacert "$mirror_ca_file"); fi
+  proxied curl "${options[@]}" --output "$2" "$1" || fail "could not download $1"
 }
 
 # architecture: the machine's, by Go's name

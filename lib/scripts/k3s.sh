@@ -1,7 +1,8 @@
 #!/bin/bash
 # k3s on the data volume: kernel settings, binary, configuration, unit, ready.
-#   K3S_VERSION, K3S_SHA256, K3S_URL_AMD64/_ARM64, K3S_SUMS_AMD64/_ARM64, K3S_CONFIG, K3S_REGISTRIES, K3S_UNIT,
-#   VOLUME_GUARD, SYSCTLS, READY_SECONDS; download.sh, data-volume.sh
+#   K3S_VERSION, K3S_SHA256, K3S_URL_AMD64/_ARM64, K3S_SUMS_AMD64/_ARM64, K3S_CONFIG, K3S_REGISTRIES,
+#   K3S_REGISTRY_CA_FILE, K3S_REGISTRY_CA, K3S_PROXY (may be empty), K3S_UNIT,
+#   VOLUME_GUARD, CERTIFICATE_CHECK, CERTIFICATE_SERVICE, CERTIFICATE_TIMER, SYSCTLS, READY_SECONDS; download.sh, data-volume.sh
 # Upstream analogue: azimuth-ops roles k3s and sysctl_inotify.
 
 k3s_bin=/usr/local/bin/k3s
@@ -10,6 +11,17 @@ changed=
 # changes PATH MODE < CONTENT: write_file that remembers that k3s has to start anew
 changes() {
   if write_file "$@"; then changed=yes; fi
+}
+
+# optional PATH MODE CONTENT: a file that is there only with content; one that somebody else wrote stays
+optional() {
+  local mark="# Written by capi-mgmt"
+  if [[ -n $3 ]]; then
+    changes "$1" "$2" <<< "$mark"$'\n'"$3"
+  elif grep -qxF "$mark" "$1" 2> /dev/null; then
+    rm -f "$1"
+    changed=yes
+  fi
 }
 
 apply_sysctls() {
@@ -47,6 +59,9 @@ install_k3s() {
 configure_k3s() {
   changes /etc/rancher/k3s/config.yaml 0600 <<< "$K3S_CONFIG"
   changes /etc/rancher/k3s/registries.yaml 0600 <<< "$K3S_REGISTRIES"
+  optional "$K3S_REGISTRY_CA_FILE" 0644 "$K3S_REGISTRY_CA"
+  # The unit's EnvironmentFile.
+  optional /etc/default/k3s 0644 "$K3S_PROXY"
   changes /usr/local/sbin/capi-mgmt-volume-guard 0755 <<< "$VOLUME_GUARD"
   changes /etc/systemd/system/k3s.service 0644 <<< "$K3S_UNIT"
   # The node's password belongs to the cluster's data: without it a new seed of the same name is refused
@@ -57,6 +72,17 @@ configure_k3s() {
     install -d -m 0700 "$MOUNT_POINT/seed/node"
     ln -sfn "$MOUNT_POINT/seed/node" /etc/rancher/node
   fi
+}
+
+# k3s renews its certificates only when it starts, and nobody else restarts it for a year.
+watch_certificates() {
+  local unit=/etc/systemd/system/capi-mgmt-k3s-certificates
+  command -v openssl > /dev/null || fail "the seed's image has no openssl, which tells when k3s's certificates end"
+  write_file /usr/local/sbin/capi-mgmt-k3s-certificates 0755 <<< "$CERTIFICATE_CHECK" || true
+  write_file "$unit.service" 0644 <<< "$CERTIFICATE_SERVICE" || true
+  write_file "$unit.timer" 0644 <<< "$CERTIFICATE_TIMER" || true
+  systemctl daemon-reload
+  systemctl enable --quiet --now capi-mgmt-k3s-certificates.timer
 }
 
 k3s_failed() {
@@ -93,6 +119,7 @@ on_create() {
   install_k3s
   configure_k3s
   start_k3s
+  watch_certificates
   say "k3s $K3S_VERSION is ready"
   echo "$K3S_VERSION"
 }
@@ -100,6 +127,7 @@ on_create() {
 # Stops k3s and lets go of the volume; what is on it stays.
 on_delete() {
   local pid
+  systemctl disable --quiet --now capi-mgmt-k3s-certificates.timer 2> /dev/null || true
   if [[ -f /etc/systemd/system/k3s.service ]]; then
     systemctl disable --quiet --now k3s || true
   fi

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Waits until the seed's first boot is over, and keeps the further login keys.
-#   SEED_USER, AUTHORIZED_KEYS (array), READY_SECONDS
+#   SEED_USER, AUTHORIZED_KEYS (array), PROXY (a shell file, may be empty), READY_SECONDS
 
 on_create() {
   local end state=0 home
@@ -21,6 +21,12 @@ on_create() {
     before "$end" || fail "the image has made no user $SEED_USER (setting seed.user)"
     sleep 1
   done
+
+  if [[ -n $PROXY ]]; then
+    write_file "$proxy_file" 0644 <<< "$PROXY" || true
+  else
+    rm -f "$proxy_file"
+  fi
 
   # The second of sshd's default files: the first belongs to cloud-init.
   if ((${#AUTHORIZED_KEYS[@]})); then

@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { deriveHostKey } from "../../lib/openssh.ts";
-import { seedTarget, sshArguments } from "../../lib/seed-ssh.ts";
+import { keyFolder, seedTarget, sshArguments } from "../../lib/seed-ssh.ts";
 import { temporaryFolder } from "../support/shell.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../bin/seed-ssh");
@@ -31,6 +31,36 @@ test("several words are quoted, one word is a line for the shell over there", ()
   assert.equal(sshArguments(to, "/f", ["sh", "-c", "a b"]).at(-1), "'sh' '-c' 'a b'");
   assert.equal(sshArguments(to, "/f", ["a | b"]).at(-1), "a | b");
   assert.equal(sshArguments(to, "/f", []).at(-1), "ubuntu@203.0.113.7");
+});
+
+test("a bastion is a hop of its own, with its own key and its own host key", (t) => {
+  const seedBastion = {
+    ...{ host: "bastion.example.org", port: 2222, user: "jump" },
+    privateKey: "-----BEGIN KEY-----\nbastion's\n-----END KEY-----",
+    hostKey: "ssh-ed25519 AAAAbastion",
+  };
+  const to = seedTarget("prod", { ...OUTPUTS, seedBastion });
+  const { folder, remove } = keyFolder(to);
+  t.after(remove);
+  const knownHosts = readFileSync(join(folder, "bastion_known_hosts"), "utf8");
+  assert.equal(knownHosts, "[bastion.example.org]:2222 ssh-ed25519 AAAAbastion\n");
+  assert.match(readFileSync(join(folder, "bastion_key"), "utf8"), /bastion's\n/);
+  const hop = sshArguments(to, folder, []).find((word) => word.startsWith("ProxyCommand="));
+  // What ssh would run, as a shell sees its words.
+  const line = `printf '%s\\n' ${hop?.slice("ProxyCommand=".length)}`;
+  const said = spawnSync("sh", ["-c", line], { encoding: "utf8" }).stdout.split("\n");
+  const expected = [
+    `IdentityFile=${folder}/bastion_key`,
+    "StrictHostKeyChecking=yes",
+    "2222",
+    "jump@bastion.example.org",
+  ];
+  for (const word of [...expected, "[%h]:%p"]) assert.ok(said.includes(word), word);
+  const direct = sshArguments(seedTarget("prod", OUTPUTS), folder, []);
+  assert.equal(
+    direct.some((word) => word.includes("ProxyCommand")),
+    false,
+  );
 });
 
 interface Run {

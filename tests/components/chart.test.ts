@@ -67,9 +67,14 @@ inBothModes(
     const { clusterApi, monitoring } = configOf("dev");
     const mirror = { url: "https://mirror.example.org" };
     const opts = providers();
-    const onSeed = { connection: CONNECTION, serverId: "server-id", instance: "management" as const };
+    const seed = { connection: CONNECTION, serverId: "server-id" };
+    const onSeed = { ...seed, instance: "management" as const };
     new ClusterApi("capi", { ...onSeed, janitor: true, clusterApi, mirror }, opts);
-    new Monitoring("mon", { monitoring, mirror }, opts);
+    new Monitoring(
+      "mon",
+      { ...seed, kubeconfigFile: "/home/ubuntu/kubeconfig.yaml", monitoring, mirror },
+      opts,
+    );
     await recording.settled();
     const found = releases(recording);
     assert.equal(found.length, 4);

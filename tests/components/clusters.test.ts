@@ -59,6 +59,7 @@ inBothModes(
       k3s: config.k3s,
       tools: config.tools,
       mirror,
+      registries: config.registries,
       readKubeconfigOn: 1,
     });
     await recording.settled();
@@ -122,6 +123,59 @@ test("Cluster API on another cluster finds its kubeconfig in a file on the seed"
   noLeaks(recording);
 });
 
+const PROXY = { https: "http://proxy.example.org:3128", noProxy: [".svc"] };
+
+test("controllers of charts get a proxy and authorities once they are there, and again with each release", async () => {
+  const recording = await record();
+  const authority = { caCert: "-----BEGIN CERTIFICATE-----" };
+  const args = { ...onSeed, instance: "bootstrap" as const, janitor: true, clusterApi: config.clusterApi };
+  new ClusterApi("capi", { ...args, mirror: authority, proxy: PROXY }, providers());
+  await recording.settled();
+  const { inputs, dependsOn } = recording.get("capi-surroundings");
+  assert.deepEqual(dependsOn.toSorted(), ["capi-addon-provider", "capi-janitor"]);
+  assert.match(String(inputs["stdin"]), /^TRUSTING=\('capi-addon-system\/cluster-api-addon-provider'\)$/m);
+  assert.match(
+    String(inputs["stdin"]),
+    /^PROXY_VARIABLES=\('HTTPS_PROXY=http:\/\/proxy\.example\.org:3128' 'NO_PROXY=\.svc'\)$/m,
+  );
+  // The chart's own value would take the public authorities away.
+  assert.deepEqual(recording.get("capi-addon-provider").inputs["values"], {});
+  assert.match(String(recording.get("capi-controllers").inputs["stdin"]), /name: HTTPS_PROXY/);
+});
+
+test("passwords of registries are secrets wherever they go", async () => {
+  const recording = await record();
+  const registries = { auth: { "quay.io": { username: "robot", password: PLANTED.slack } } };
+  const args = haArgs({}, { registries });
+  new HaCluster("ha", args, providers());
+  new K3s("k3s", {
+    ...onSeed,
+    ...{ serverName: "s", user: "u", dataVolumeId: "v", dataVolumeGb: 100, address: "a", fixedAddress: "f" },
+    ...{ k3s: config.k3s, tools: config.tools, mirror, registries, readKubeconfigOn: 1 },
+  });
+  await recording.settled();
+  assert.ok(isSecret(recording.get("k3s-install").inputs["stdin"]));
+  const values = recording.get("ha-release").inputs["values"] as Record<string, unknown>;
+  assert.ok(isSecret(values["registryAuth"]));
+  assert.deepEqual(unwrapped(values["registryAuth"]), registries.auth);
+  noLeaks(recording);
+});
+
+test("a chart that rolls no certificates has it done on the seed, a later one by its value", async () => {
+  const daysWith = async (version: string) => {
+    const recording = await record();
+    new HaCluster("ha", haArgs({ chart: { ...config.cluster.chart, version } }), providers());
+    await recording.settled();
+    const { controlPlane } = recording.get("ha-release").inputs["values"] as {
+      controlPlane: { certificatesExpiryDays?: number };
+    };
+    const script = String(recording.get("ha-ready").inputs["stdin"]);
+    return [controlPlane.certificatesExpiryDays, /^CERTIFICATES_EXPIRY_DAYS='(.*)'$/m.exec(script)?.[1]];
+  };
+  assert.deepEqual(await daysWith("0.27.0"), [undefined, "60"]);
+  assert.deepEqual(await daysWith("0.28.0"), [60, ""]);
+});
+
 /** Stands for Cluster API on k3s where a test is not about it. */
 class Controllers extends pulumi.ComponentResource {
   constructor() {
@@ -135,6 +189,7 @@ function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArg
     clusterName: "capi-mgmt-x",
     cluster: { ...config.cluster, ...cluster },
     mirror,
+    registries: config.registries,
     credentials: {
       authUrl: "https://cloud:5000/v3",
       applicationCredentialId: "id",
@@ -521,10 +576,21 @@ test("in a preview of something new the known values are shown and the rest is u
 test("monitoring: webhooks are in the secret only, which is there before Alertmanager", async () => {
   const recording = await record();
   const slack = { ...config.monitoring.slack, webhookUrl: `https://hooks.example.org/${PLANTED.slack}` };
-  new Monitoring("mon", { monitoring: { ...config.monitoring, slack }, mirror }, providers());
+  new Monitoring(
+    "mon",
+    { ...onSeed, kubeconfigFile: "/k", monitoring: { ...config.monitoring, slack }, mirror },
+    providers(),
+  );
   await recording.settled();
   assert.ok(isSecret(recording.get("mon-slack").inputs["stringData"]));
-  assert.deepEqual(recording.get("mon-release").dependsOn, ["mon-namespace", "mon-slack"]);
+  // CRDs and volumes change before the release, and the volumes go after it, while there is a namespace.
+  assert.deepEqual(recording.get("mon-release").dependsOn.toSorted(), [
+    "mon-namespace",
+    "mon-slack",
+    "mon-volumes",
+  ]);
+  assert.deepEqual(recording.get("mon-volumes").dependsOn, ["mon-namespace"]);
+  assert.equal(recording.get("mon-volumes").inputs["delete"], "sudo -n bash -s -- delete");
   noLeaks(recording);
 });
 
@@ -532,7 +598,12 @@ test("monitoring without a webhook has no secret", async () => {
   const recording = await record();
   new Monitoring(
     "mon",
-    { monitoring: { ...config.monitoring, slack: { severities: ["critical"] } }, mirror },
+    {
+      ...onSeed,
+      kubeconfigFile: "/k",
+      monitoring: { ...config.monitoring, slack: { severities: ["critical"] } },
+      mirror,
+    },
     providers(),
   );
   await recording.settled();

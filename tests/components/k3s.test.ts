@@ -25,6 +25,7 @@ async function registered(changes: Partial<K3sArgs> = {}) {
     k3s: SECTION,
     tools,
     mirror: {},
+    registries: { auth: {} },
     readKubeconfigOn: 1,
     ...changes,
   });

@@ -290,6 +290,7 @@ test("an image is found by name, or uploaded after its publisher's checksum was 
   assert.deepEqual(
     [upload.inputs["localFilePath"], upload.inputs["diskFormat"], "imageSourceUrl" in upload.inputs],
     ["/home/runner/.cache/capi-mgmt/images/image", "raw", false],
+    "what the download printed",
   );
   assert.match(String(compared.get("seed-image-download").inputs["stdin"]), /^SUM_PROGRAM='sha256sum'$/m);
   assert.equal(compared.get("seed-server").inputs["imageId"], "seed-image-upload-id");

@@ -50,11 +50,7 @@ test("prints every value with its layer", () => {
   assert.deepEqual(line("seed.flavor"), ["seed.flavor", "Pulumi.good.yaml", "m1.large"]);
   assert.deepEqual(line("protect.cluster"), ["protect.cluster", "layers/production", "true"]);
   assert.deepEqual(line("k3s.version"), ["k3s.version", "defaults", "v1.34.8+k3s1"]);
-  assert.deepEqual(line("cluster.image.name"), [
-    "cluster.image.name",
-    "derived",
-    "ubuntu-noble-kube-v1.34.8",
-  ]);
+  assert.deepEqual(line("cluster.image.diskFormat"), ["cluster.image.diskFormat", "defaults", "qcow2"]);
   assert.deepEqual(line("monitoring.slack.webhookUrl"), [
     "monitoring.slack.webhookUrl",
     "Pulumi.good.yaml",

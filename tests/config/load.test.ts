@@ -70,7 +70,9 @@ test("every value has a layer", () => {
   const { values, provenance } = loadSite();
   const seen = JSON.stringify(values).length;
   assert.ok(seen > 1000);
-  assert.equal(provenance.get("cluster.image.name"), "derived");
+  assert.equal(provenance.get("cluster.image.url"), "defaults");
+  const other = loadSite({ cluster: { kubernetesVersion: "v1.35.2" } });
+  assert.equal(other.provenance.get("cluster.image.name"), "derived");
   assert.equal(provenance.get("seed.image.url"), "defaults");
   assert.equal(provenance.get("seed.flavor"), "Pulumi.test.yaml");
 });
@@ -100,7 +102,8 @@ test("another version drops the default's checksum, the same version keeps it", 
   assert.equal(both.config?.tools.kubectl.sha256, own);
 });
 
-test("the image's name follows from the Kubernetes version unless an image is chosen", () => {
+test("the default's image is the default Kubernetes version's, by URL; another version has a name unless an image is chosen", () => {
+  assert.match(loadSite().config?.cluster.image.url ?? "", /^https:.*-kube-v1\.34\.8-/);
   assert.equal(
     loadSite({ cluster: { kubernetesVersion: "v1.35.2" } }).config?.cluster.image.name,
     "ubuntu-noble-kube-v1.35.2",

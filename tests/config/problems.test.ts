@@ -331,7 +331,7 @@ const TABLE: readonly (readonly [name: string, changes: unknown, lines: readonly
   ],
   [
     "a checksum of nothing",
-    { cluster: { image: { checksum: `sha256:${SHA}` } } },
+    { cluster: { kubernetesVersion: "v1.34.9", image: { checksum: `sha256:${SHA}` } } },
     ["cluster.image.checksum: has no effect without cluster.image.url (legal only with url)"],
   ],
   [
@@ -423,10 +423,22 @@ const TABLE: readonly (readonly [name: string, changes: unknown, lines: readonly
     ],
   ],
   [
-    "certificates rolled by a chart that cannot",
-    { cluster: { controlPlane: { certificatesExpiryDays: 21 } } },
+    "every registry by k3s's name on machines, and by containerd's on the seed",
+    {
+      cluster: { registryMirrors: { "*": ["https://m.example.org"] } },
+      k3s: { registryMirrors: { _default: ["https://m.example.org"] } },
+    },
     [
-      "cluster.controlPlane.certificatesExpiryDays: has no effect with cluster.chart.version 0.27.0 (got 21; legal 0, or a chart newer than 0.27.0)",
+      "k3s.registryMirrors._default: is not what k3s calls every registry (got _default; legal *)",
+      'cluster.registryMirrors["*"]: is not what containerd calls every registry (got *; legal _default)',
+    ],
+  ],
+  [
+    "settings of a proxy that is not there",
+    { proxy: { noProxy: ["a.example.org"], alsoDirect: ["203.0.113.0/24"] } },
+    [
+      "proxy.noProxy: has no effect without proxy.http or proxy.https (legal only with a proxy)",
+      "proxy.alsoDirect: has no effect without proxy.http or proxy.https (legal only with a proxy)",
     ],
   ],
   [

@@ -74,7 +74,7 @@ test("a run reports problems of configuration and credentials together", () => {
         error.message,
         `Pulumi.test.yaml: 5 problems in the configuration
   capi-mgnt:seed: is not this program's namespace (legal capi-mgmt:seed)
-  seed: has the wrong type (got [secret]; legal a map of flavor, image, replaceOnImageChange, user, availabilityZone, keypair, authorizedKeys, network, access, rootVolume, dataVolume, timeouts)
+  seed: has the wrong type (got [secret]; legal a map of flavor, image, replaceOnImageChange, user, availabilityZone, keypair, ssh, authorizedKeys, network, access, rootVolume, dataVolume, timeouts)
   cluster.kubernetesVersion: is not valid (got "latest"; legal a version such as v1.2.3)
   sead: is not a known key; did you mean seed?
   openstack.cloud: no clouds.yaml found (legal an application credential in /gone.yaml, or openstack.authUrl, openstack.applicationCredentialId and openstack.applicationCredentialSecret)`,

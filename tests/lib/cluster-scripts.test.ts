@@ -8,7 +8,12 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { runShell, type ShellRun, temporaryFolder } from "../support/shell.ts";
 
-const READY = { CLUSTER: "capi-mgmt-x", NAMESPACE: "default", READY_SECONDS: 30 };
+const READY = {
+  CLUSTER: "capi-mgmt-x",
+  NAMESPACE: "default",
+  READY_SECONDS: 30,
+  CERTIFICATES_EXPIRY_DAYS: "",
+};
 
 const conditions = (changes: Readonly<Record<string, string>> = {}) =>
   Object.entries({
@@ -180,6 +185,26 @@ test("a wait that runs out shows what is unmet, the machines' own words and the 
   assert.match(
     run.stderr,
     /error: cluster capi-mgmt-x is not ready after 0 s \(setting cluster\.timeouts\.ready\)\n$/,
+  );
+});
+
+test("when the control plane is rolled is set before the wait, so that a roll is waited for", (context) => {
+  const folder = temporaryFolder(context);
+  writeFileSync(join(folder, "1"), snapshot({}));
+  const run = runShell(folder, {
+    files: ["cluster-ready"],
+    variables: { ...READY, CERTIFICATES_EXPIRY_DAYS: 60 },
+    programs: kubectl({
+      "patch kubeadmcontrolplanes.v1beta2.controlplane.cluster.x-k8s.io capi-mgmt-x-control-plane": "",
+      "--selector capi.stackhpc.com/cluster=capi-mgmt-x": 'cat "$HOME/1"',
+      "jsonpath={.metadata.uid}": "printf the-uid",
+    }),
+    run: "on_create",
+  });
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(
+    run.calls[0] ?? "",
+    /--type merge --patch \{"spec":\{"rollout":\{"before":\{"certificatesExpiryDays":60\}\}\}\}$/,
   );
 });
 

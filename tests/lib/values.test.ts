@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import type { ClusterConfig, MonitoringConfig } from "../../config/schema.ts";
 import { alertRules } from "../../lib/alert-rules.ts";
-import { chartProblems, openstackClusterValues } from "../../lib/chart-values.ts";
+import { chartProblems, openstackClusterValues, type Surroundings } from "../../lib/chart-values.ts";
 import { cloudCredentialsSecret } from "../../lib/clouds-yaml.ts";
 import { k3sConfig, k3sRegistries, k3sUnit, systemdWord } from "../../lib/k3s.ts";
 import { clusterApiStages, featureGatesArg } from "../../lib/kustomization.ts";
@@ -26,6 +26,9 @@ const REFS = {
   apiSources: ["10.0.0.0/8", "203.0.113.5/32"],
 };
 
+/** A site without mirror, registries and proxy. */
+const PLAIN: Surroundings = { mirror: {}, registries: { auth: {} } };
+
 function clusterConfig(change: (cluster: Record<string, never>) => void = () => undefined): ClusterConfig {
   const { cluster } = structuredClone(configOf("dev"));
   change(cluster as unknown as Record<string, never>);
@@ -33,12 +36,11 @@ function clusterConfig(change: (cluster: Record<string, never>) => void = () => 
 }
 
 test("the chart's values for the defaults are spelled as the chart reads them", () => {
-  const values = openstackClusterValues(clusterConfig(), {
-    ...REFS,
-    networkId: "n",
-    subnetId: "s",
-    floatingIp: "203.0.113.9",
-  });
+  const values = openstackClusterValues(
+    clusterConfig(),
+    { ...REFS, networkId: "n", subnetId: "s", floatingIp: "203.0.113.9" },
+    PLAIN,
+  );
   assert.deepEqual(values.apiServer, {
     enableLoadBalancer: true,
     loadBalancerProvider: "amphora",
@@ -71,7 +73,7 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
 
 test("no list of sources means an open API, and then our own addresses must not close it", () => {
   const cluster = clusterConfig((change) => Object.assign(change["apiServer"] ?? {}, { allowedCidrs: [] }));
-  const values = openstackClusterValues(cluster, REFS);
+  const values = openstackClusterValues(cluster, REFS, PLAIN);
   assert.equal("allowedCIDRs" in values.apiServer, false);
 });
 
@@ -79,7 +81,7 @@ test("without a network of ours the chart gets addresses for one, and DNS only w
   const cluster = clusterConfig((change) =>
     Object.assign(change["network"] ?? {}, { useSeedNetwork: false, dnsNameservers: ["192.0.2.53"] }),
   );
-  assert.deepEqual(openstackClusterValues(cluster, REFS).clusterNetworking.internalNetwork, {
+  assert.deepEqual(openstackClusterValues(cluster, REFS, PLAIN).clusterNetworking.internalNetwork, {
     nodeCidr: "192.168.3.0/24",
     dnsNameservers: ["192.0.2.53"],
   });
@@ -92,14 +94,14 @@ test("what is off or not set leaves no key that would override the chart's defau
       : typeof value === "object"
         ? Object.entries(value).flatMap(([key, child]) => empty(child, `${path}.${key}`))
         : [];
-  assert.deepEqual(empty(openstackClusterValues(clusterConfig(), REFS), "values"), []);
-  assert.deepEqual(empty(openstackClusterValues(configOf("prod").cluster, REFS), "values"), []);
+  assert.deepEqual(empty(openstackClusterValues(clusterConfig(), REFS, PLAIN), "values"), []);
+  assert.deepEqual(empty(openstackClusterValues(configOf("prod").cluster, REFS, PLAIN), "values"), []);
 });
 
 test("production's disks, zones and load balancer reach the chart", () => {
   const { cluster } = configOf("prod");
   const ovn = { ...cluster, apiServer: { ...cluster.apiServer, loadBalancerProvider: "ovn" } };
-  const values = openstackClusterValues(ovn, REFS);
+  const values = openstackClusterValues(ovn, REFS, PLAIN);
   assert.deepEqual(values.controlPlane.machineRootVolume, { diskSize: 100, volumeType: "ssd" });
   assert.deepEqual(values.etcd.blockDevice, { size: 10, type: "Volume", volumeType: "ssd" });
   assert.deepEqual(values.addons.openstack, {
@@ -121,14 +123,14 @@ test("volumes get the Cinder zone that is set, and else the chart takes the mach
     });
     Object.assign(change["workers"] ?? {}, { rootVolume: { ...volume, availabilityZone: undefined } });
   });
-  const { controlPlane, nodeGroupDefaults, etcd } = openstackClusterValues(zoned, REFS);
+  const { controlPlane, nodeGroupDefaults, etcd } = openstackClusterValues(zoned, REFS, PLAIN);
   assert.deepEqual(controlPlane.machineRootVolume, { diskSize: 100, availabilityZone: "ceph" });
   assert.deepEqual(etcd.blockDevice, { size: 10, type: "Volume", availabilityZone: "ceph-fast" });
   assert.deepEqual(nodeGroupDefaults.machineRootVolume, { diskSize: 100 });
 });
 
 test("what reads the cloud's credential is restarted when it changes, and nothing outside its namespace", () => {
-  assert.deepEqual(openstackClusterValues(clusterConfig(), REFS).addons.reloader, {
+  assert.deepEqual(openstackClusterValues(clusterConfig(), REFS, PLAIN).addons.reloader, {
     enabled: true,
     release: { values: { reloader: { watchGlobally: false, autoReloadAll: true } } },
   });
@@ -257,8 +259,8 @@ test("k3s is told where it is reached, each name once, and starts only with its 
   assert.match(unit, /^Restart=always$/m);
   assert.match(unit, /^KillMode=process$/m);
   assert.equal(systemdWord('a"b\\c'), String.raw`"a\"b\\c"`);
-  assert.equal(k3sRegistries({}), "{}\n");
-  assert.deepEqual(parse(k3sRegistries({ "docker.io": ["https://m/v2/d"] })), {
+  assert.equal(k3sRegistries({}, { auth: {} }), "{}\n");
+  assert.deepEqual(parse(k3sRegistries({ "docker.io": ["https://m/v2/d"] }, { auth: {} })), {
     mirrors: { "docker.io": { endpoint: ["https://m/v2/d"] } },
   });
 });

@@ -16,8 +16,10 @@ const sshRule = (inputs: Values) =>
     ...inputs,
   });
 
+const NOTHING = { defaults: new Set<string>(), resources: [], plainSecrets: [] };
+
 function findings(change: Values, context: Partial<PolicyContext> = {}, today = TODAY): string[] {
-  const all = { stack: "test", config: configOf(change), resources: [], plainSecrets: [], ...context };
+  const all = { stack: "test", config: configOf(change), ...NOTHING, ...context };
   return judge(rules, all, today).map(formatFinding);
 }
 
@@ -212,7 +214,21 @@ void test("an exemption of no rule, or for longer than a year, is a finding of i
 void test("the stack's severity decides what a broken rule does", () => {
   const judged = (severity: string) => {
     const config = configOf({ ...certificate, policy: { severity } });
-    return verdict(judge(rules, { stack: "test", config, resources: [], plainSecrets: [] }, TODAY));
+    return verdict(judge(rules, { stack: "test", config, ...NOTHING }, TODAY));
   };
   assert.deepEqual(["mandatory", "advisory", "disabled"].map(judged), ["fail", "warn", "pass"]);
+});
+
+void test("a checksum that did not come with a version of the program's fails nobody; one of the site's own version does", () => {
+  const change = {
+    k3s: { sha256: undefined },
+    cluster: { image: { id: undefined, url: "https://i.example/i" } },
+  };
+  const shipped = findings(change, { defaults: new Set(["k3s.version", "cluster.image.url"]) });
+  assert.deepEqual(
+    shipped.map((text) => text.split(":").slice(0, 2).join(":")),
+    ["advisory pinned-versions: k3s.sha256", "advisory pinned-versions: cluster.image.checksum"],
+  );
+  assert.match(shipped[0] ?? "", /bin\/check-releases --pin writes it/);
+  assert.equal(findings(change).filter((text) => text.startsWith("mandatory")).length, 2);
 });

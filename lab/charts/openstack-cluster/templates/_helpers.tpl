@@ -78,14 +78,19 @@ serverMetadata:
 
 {{- /* Files and commands on every machine: registry mirrors, trusted authorities, packages. */ -}}
 {{- define "cluster.files" -}}
-{{- range $registry, $mirrors := .Values.registryMirrors }}
+{{- range $registry, $spec := .Values.registryMirrors }}
+{{- $map := kindIs "map" $spec | ternary $spec (dict "mirrors" $spec) }}
+{{- $mirrors := $map.mirrors }}
+{{- $server := dig "upstream" (printf "https://%s" $registry) $map }}
 {{- if $mirrors }}
 - path: /etc/containerd/certs.d/{{ $registry }}/hosts.toml
   owner: root:root
   permissions: "0644"
   content: |
-    server = "https://{{ $registry }}"
-    {{- range (kindIs "slice" $mirrors | ternary $mirrors list) }}
+    {{- with $server }}
+    server = "{{ . }}"
+    {{- end }}
+    {{- range $mirrors }}
     [host."{{ . }}"]
     capabilities = ["pull", "resolve"]
     {{- end }}
