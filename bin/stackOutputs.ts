@@ -8,7 +8,7 @@ import { findPulumi } from "../automation/findPulumi.ts";
 
 export type Outputs = Readonly<Record<string, unknown>>;
 
-/** A failure that is told as it is, without a stack trace. */
+/** A failure that is reported as it is, without a stack trace. */
 export class OutputsError extends Error {}
 
 const PROJECT = join(import.meta.dirname, "..");

@@ -33,7 +33,7 @@ const policies: Policies = [
   ...rules.map(({ name, description }) => policyOf(name, description)),
   policyOf("exemption", "Every exemption names a rule and ends within a year."),
 ];
-// A wrong configuration is told by the program, in full; the pack must only not judge by it.
+// A wrong configuration is reported by the program, in full; the pack must only not judge by it.
 const enforcementLevel = inspectStack(folder, stack).config?.policy.severity ?? "mandatory";
 new PolicyPack("capi-mgmt", { enforcementLevel, policies });
 
