@@ -35,10 +35,11 @@ const networkArgs = { ...seedNetwork, objectName: seedName, protect: protect.net
 const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
 const seedArgs = { objectName: seedName, seed: config.seed, ...network.outputs, protect };
 const seed = new Seed("seed", seedArgs, onOpenstack);
-const onSeed = { connection: seed.connection, serverId: seed.serverId };
+const { connection, serverId } = seed;
 
 const k3s = new K3s("k3s", {
-  ...onSeed,
+  connection,
+  serverId,
   ...period,
   serverName: seedName,
   user,
@@ -51,13 +52,21 @@ const k3s = new K3s("k3s", {
   mirror,
 });
 const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
-const bootstrapArgs = { ...onSeed, instance: "bootstrap" as const, janitor: false, clusterApi, mirror };
+const bootstrapArgs = {
+  connection,
+  serverId,
+  instance: "bootstrap" as const,
+  janitor: false,
+  clusterApi,
+  mirror,
+};
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
 const haCluster = new HaCluster(
   "cluster",
   {
-    ...onSeed,
+    connection,
+    serverId,
     ...period,
     clusterName,
     cluster: config.cluster,
@@ -77,13 +86,29 @@ const { kubeconfig } = haCluster;
 const managementCluster = clusterProvider("management", kubeconfig, clusterName);
 const onCluster = { providers: { kubernetes: managementCluster } };
 
-const access = { user, fileName: kubeconfigFile, clusterName, kubeconfig };
-const { path } = new SeedAccess("seed-access", { ...onSeed, ...access });
-const onManagement = { ...onSeed, instance: "management" as const, kubeconfigFile: path };
-const { enabled: janitor } = clusterApi.janitor;
-new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror }, onCluster);
+const seedAccess = new SeedAccess("seed-access", {
+  connection,
+  serverId,
+  user,
+  fileName: kubeconfigFile,
+  clusterName,
+  kubeconfig,
+});
+new ClusterApi(
+  "management",
+  {
+    connection,
+    serverId,
+    instance: "management",
+    kubeconfigFile: seedAccess.path,
+    janitor: clusterApi.janitor.enabled,
+    clusterApi,
+    mirror,
+  },
+  onCluster,
+);
 if (config.monitoring.enabled) new Monitoring("monitoring", config, onCluster);
-const magnumArgs = { ...onSeed, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
+const magnumArgs = { connection, serverId, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
 const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 
