@@ -37,10 +37,11 @@ const networkArgs = { ...seedNetwork, objectName: seedName, protect: protect.net
 const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
 const seedArgs = { objectName: seedName, seed: config.seed, ...network.outputs, protect, proxy };
 const seed = new Seed("seed", seedArgs, onOpenstack);
-const onSeed = { connection: seed.connection, serverId: seed.serverId };
+const { connection, serverId } = seed;
 
 const k3s = new K3s("k3s", {
-  ...onSeed,
+  connection,
+  serverId,
   ...period,
   serverName: seedName,
   user,
@@ -56,7 +57,8 @@ const k3s = new K3s("k3s", {
 });
 const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
 const bootstrapArgs = {
-  ...onSeed,
+  connection,
+  serverId,
   instance: "bootstrap" as const,
   janitor: false,
   clusterApi,
@@ -68,7 +70,8 @@ const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 const haCluster = new HaCluster(
   "cluster",
   {
-    ...onSeed,
+    connection,
+    serverId,
     ...period,
     clusterName,
     cluster: config.cluster,
@@ -90,14 +93,32 @@ const { kubeconfig } = haCluster;
 const managementCluster = clusterProvider("management", kubeconfig, clusterName);
 const onCluster = { providers: { kubernetes: managementCluster } };
 
-const access = { user, fileName: kubeconfigFile, clusterName, kubeconfig };
-const { path } = new SeedAccess("seed-access", { ...onSeed, ...access });
-const onManagement = { ...onSeed, instance: "management" as const, kubeconfigFile: path };
-const { enabled: janitor } = clusterApi.janitor;
-new ClusterApi("management", { ...onManagement, janitor, clusterApi, mirror, proxy }, onCluster);
-const monitoring = { ...onSeed, kubeconfigFile: path, monitoring: config.monitoring, mirror };
-if (monitoring.monitoring.enabled) new Monitoring("monitoring", monitoring, onCluster);
-const magnumArgs = { ...onSeed, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
+const seedAccess = new SeedAccess("seed-access", {
+  connection,
+  serverId,
+  user,
+  fileName: kubeconfigFile,
+  clusterName,
+  kubeconfig,
+});
+const kubeconfigOnSeed = seedAccess.path;
+const managementArgs = {
+  connection,
+  serverId,
+  instance: "management" as const,
+  kubeconfigFile: kubeconfigOnSeed,
+  janitor: clusterApi.janitor.enabled,
+  clusterApi,
+  mirror,
+  proxy,
+};
+new ClusterApi("management", managementArgs, onCluster);
+const { monitoring } = config;
+if (monitoring.enabled) {
+  const monitoringArgs = { connection, serverId, kubeconfigFile: kubeconfigOnSeed, monitoring, mirror };
+  new Monitoring("monitoring", monitoringArgs, onCluster);
+}
+const magnumArgs = { connection, serverId, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
 const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 

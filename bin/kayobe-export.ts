@@ -56,7 +56,7 @@ process.exitCode = await command({ name: "bin/kayobe-export", usage, options }, 
   const passwordFile = values["vault-password-file"] ?? process.env["ANSIBLE_VAULT_PASSWORD_FILE"];
   if (passwordFile === undefined) throw new UsageError("--vault-password-file is missing");
 
-  // What needs no stack first: a wrong folder is told at once.
+  // What needs no stack first: a wrong folder is reported at once.
   const tree = kayobeTree(folder, values.environment);
   const vault = new Vault({ passwordFile });
   const outputs = readOutputs(stack, values.outputs);
@@ -67,7 +67,7 @@ process.exitCode = await command({ name: "bin/kayobe-export", usage, options }, 
       : driverSettings(stack, outputs, values["chart-version"], values["chart-repository"]);
   const plans = await planExport({ tree, vault, kubeconfig, deployed, replace: values.replace === true });
   if (values["check-reachable"] === true) await checkReachable(stack, outputs, kubeconfig);
-  return values.check === true ? tellStale(tree, plans) : write(tree, plans);
+  return values.check === true ? reportStale(tree, plans) : write(tree, plans);
 });
 
 /** What magnum.conf is made from. */
@@ -97,7 +97,7 @@ function driverSettings(
 async function write(tree: KayobeTree, plans: readonly FilePlan[]): Promise<number> {
   for (const plan of plans) {
     await plan.write();
-    tell(tree, plan, { missing: "written", stale: "updated", current: "unchanged" }[plan.state]);
+    report(tree, plan, { missing: "written", stale: "updated", current: "unchanged" }[plan.state]);
   }
   if (plans.every(({ state }) => state === "current")) return EXIT.ok;
   if (tree.environment !== undefined) console.log(`\nsource kayobe-env --environment ${tree.environment}`);
@@ -106,12 +106,12 @@ async function write(tree: KayobeTree, plans: readonly FilePlan[]): Promise<numb
   return EXIT.ok;
 }
 
-function tellStale(tree: KayobeTree, plans: readonly FilePlan[]): number {
-  for (const plan of plans) tell(tree, plan, plan.state);
+function reportStale(tree: KayobeTree, plans: readonly FilePlan[]): number {
+  for (const plan of plans) report(tree, plan, plan.state);
   return plans.every(({ state }) => state === "current") ? EXIT.ok : EXIT.no;
 }
 
-function tell(tree: KayobeTree, plan: FilePlan, what: string): void {
+function report(tree: KayobeTree, plan: FilePlan, what: string): void {
   console.log(`${inTree(tree, plan.file)}: ${what}`);
   for (const detail of plan.details) console.log(`  ${detail}`);
 }

@@ -10,7 +10,7 @@ import type { Config } from "../config/schema.ts";
 import { stackFileName } from "../config/stackFile.ts";
 import { CommandError, EXIT } from "../lib/command-error.ts";
 import type { Outputs } from "../lib/outputs.ts";
-import { OutputsError, outputsFrom, stackOutputs } from "./stackOutputs.ts";
+import { outputsFrom, stackOutputs } from "./stackOutputs.ts";
 
 /** The project's folder. */
 export const PROJECT = join(import.meta.dirname, "..");
@@ -63,7 +63,7 @@ export async function command<const Options extends ParseArgsOptionsConfig>(
       console.error(error.message);
       return EXIT.failed;
     }
-    if (error instanceof InputError || error instanceof OutputsError || isSystemError(error)) {
+    if (error instanceof InputError || isSystemError(error)) {
       console.error(`${name}: ${(error as Error).message}`);
       return error instanceof CommandError ? error.exitCode : EXIT.failed;
     }

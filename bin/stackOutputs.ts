@@ -5,11 +5,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { findPulumi } from "../automation/findPulumi.ts";
-
-export type Outputs = Readonly<Record<string, unknown>>;
-
-/** A failure that is told as it is, without a stack trace. */
-export class OutputsError extends Error {}
+import { CommandError } from "../lib/command-error.ts";
+import type { Outputs } from "../lib/outputs.ts";
 
 const PROJECT = join(import.meta.dirname, "..");
 
@@ -28,7 +25,7 @@ function isLab(stack: string, environment: NodeJS.ProcessEnv): boolean {
 /**
  * The outputs of a stack, secrets in plain, from Pulumi's CLI.
  *
- * @throws OutputsError with what to do about it
+ * @throws CommandError with what to do about it
  */
 export function stackOutputs(stack: string): Outputs {
   const env = { ...process.env };
@@ -39,13 +36,13 @@ export function stackOutputs(stack: string): Outputs {
   const args = ["stack", "output", "--stack", stack, "--json", "--show-secrets", "--non-interactive"];
   const pulumi = cli(env["PATH"]);
   const result = spawnSync(pulumi, args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 26 });
-  if (result.error !== undefined) throw new OutputsError(`${pulumi}: ${result.error.message}`);
+  if (result.error !== undefined) throw new CommandError(`${pulumi}: ${result.error.message}`);
   if (result.status !== 0) {
-    throw new OutputsError(`pulumi stack output --stack ${stack}: ${result.stderr.trim()}`);
+    throw new CommandError(`pulumi stack output --stack ${stack}: ${result.stderr.trim()}`);
   }
   const outputs = JSON.parse(result.stdout) as Outputs;
   if (Object.keys(outputs).length === 0)
-    throw new OutputsError(`stack ${stack} has no outputs: deploy it first`);
+    throw new CommandError(`stack ${stack} has no outputs: deploy it first`);
   return outputs;
 }
 
@@ -60,22 +57,22 @@ export function outputsFrom(source: string): Outputs {
   try {
     text = readFileSync(source === "-" ? 0 : source, "utf8");
   } catch (error) {
-    throw new OutputsError(`${name}: ${(error as Error).message}`);
+    throw new CommandError(`${name}: ${(error as Error).message}`);
   }
   let outputs: unknown;
   try {
     outputs = JSON.parse(text);
   } catch {
     // The parser's message would quote a secret.
-    throw new OutputsError(`${name}: not JSON; pass what pulumi stack output --json --show-secrets prints`);
+    throw new CommandError(`${name}: not JSON; pass what pulumi stack output --json --show-secrets prints`);
   }
   if (typeof outputs !== "object" || outputs === null || Array.isArray(outputs)) {
-    throw new OutputsError(`${name}: not a JSON object of outputs`);
+    throw new CommandError(`${name}: not a JSON object of outputs`);
   }
-  if (Object.keys(outputs).length === 0) throw new OutputsError(`${name}: the stack has no outputs`);
+  if (Object.keys(outputs).length === 0) throw new CommandError(`${name}: the stack has no outputs`);
   // This is how the CLI prints a secret without --show-secrets.
   if (Object.values(outputs).includes("[secret]")) {
-    throw new OutputsError(`${name}: its secrets are hidden; add --show-secrets`);
+    throw new CommandError(`${name}: its secrets are hidden; add --show-secrets`);
   }
   return outputs as Outputs;
 }
@@ -84,6 +81,6 @@ function cli(path: string | undefined): string {
   try {
     return findPulumi(path);
   } catch (error) {
-    throw new OutputsError((error as Error).message);
+    throw new CommandError((error as Error).message);
   }
 }

@@ -6,7 +6,7 @@
  */
 import { type Change, countChanges, effectiveChanges, fingerprint, type Operation } from "./changes.ts";
 
-/** What policy or preflight said of a site. `skipped` is told, never taken for a pass. */
+/** What policy or preflight said of a site. `skipped` is reported, never taken for a pass. */
 export interface Verdict {
   readonly verdict: "pass" | "warn" | "fail" | "skipped";
   /** One line a finding, already without secrets. */

@@ -1,5 +1,5 @@
 /**
- * Problems of a configuration and how they are told. A problem never holds a secret: whoever makes one describes
+ * Problems of a configuration and how they are reported. A problem never holds a secret: whoever makes one describes
  * the value with describeValue, which is told what may be shown.
  */
 
@@ -60,7 +60,7 @@ const TELLTALE = /PRIVATE KEY|hooks\.slack\.com|:\/\/[^/\s]*@/;
  *
  * Text that holds a secret on its face is never shown: a private key, a Slack webhook, a URL with a password.
  *
- * @param hidden true if the value may hold a secret: then only its kind is told
+ * @param hidden true if the value may hold a secret: then only its kind is shown
  */
 export function describeValue(value: unknown, hidden: boolean): string {
   if (value === undefined || value === null) return "nothing";

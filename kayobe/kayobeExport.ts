@@ -66,7 +66,7 @@ async function planKubeconfig({ tree, vault, kubeconfig, replace }: KayobeExport
   const there = readFileSync(file, "utf8");
   const name = inTree(tree, file);
   const refuse = (reason: string): FilePlan => {
-    if (replace) return plan("stale", `replaced as told: ${reason}`);
+    if (replace) return plan("stale", `replaced as asked for: ${reason}`);
     throw new CommandError(`${name}: ${reason}; to replace it, say --replace`, EXIT.refused);
   };
   if (!isVault(there)) return refuse("is there and not encrypted with Ansible Vault");

@@ -91,10 +91,10 @@ export function generate(
  * @param drop names of templates to delete: they are to be `state: absent`, their images go from the list
  */
 export function merge(previous: Lists, wanted: Lists, drop: readonly string[]): Lists {
-  const kept = previous.templates.filter(({ name, state }) => !drop.includes(name) && state !== "absent");
-  const current = wanted.templates.map((template) => settled(template, kept));
+  const retained = previous.templates.filter(({ name, state }) => !drop.includes(name) && state !== "absent");
+  const current = wanted.templates.map((template) => settled(template, retained));
   const names = new Set(current.map(({ name }) => name));
-  const old = kept
+  const old = retained
     .filter(({ name }) => !names.has(name))
     .map((template) => ({ ...template, is_hidden: true }));
   const dropped = previous.templates

@@ -142,12 +142,12 @@ export class Cloud {
   /** Runs `work` alone among those with the same key: two changes of one router at once make Neutron refuse one of them. */
   async alone<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.queues.get(key) ?? Promise.resolve();
-    const mine = before.then(work, work);
+    const turn = before.then(work, work);
     this.queues.set(
       key,
-      mine.catch(() => undefined),
+      turn.catch(() => undefined),
     );
-    return mine;
+    return turn;
   }
 
   /**

@@ -49,7 +49,7 @@ export interface Rule {
 /** A violation after the stack's severity and exemptions. */
 export interface Finding extends Omit<Violation, "advisory"> {
   readonly rule: string;
-  /** `mandatory` fails, `advisory` warns, `exempted` is told with its reason. */
+  /** `mandatory` fails, `advisory` warns, `exempted` is reported with its reason. */
   readonly severity: "mandatory" | "advisory" | "exempted";
   /** Reason and last day of the exemption, or why one no longer holds. */
   readonly note?: string;

@@ -222,7 +222,7 @@ const revocableMagnumAccess: Rule = {
         ],
 };
 
-/** All rules, in the order in which findings are told. */
+/** All rules, in the order in which findings are reported. */
 export const rules: readonly Rule[] = [
   closedPorts,
   protectedData,

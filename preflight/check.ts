@@ -1,5 +1,5 @@
 /**
- * One question preflight asks, and how the answers are told. Upstream analogue: none; azimuth-ops' preflight_checks
+ * One question preflight asks, and how the answers are reported. Upstream analogue: none; azimuth-ops' preflight_checks
  * looks only at an ingress domain.
  */
 import type { Fact } from "./facts.ts";

@@ -65,17 +65,17 @@ function ownServers(cloud: CloudReader, own: Own) {
 }
 
 async function compute(cloud: CloudReader, own: Own): Promise<Usage> {
-  const [{ limits }, mine, { server_groups }] = await Promise.all([
+  const [{ limits }, owned, { server_groups }] = await Promise.all([
     answer(cloud, "compute", "/limits", answers.absoluteLimits),
     ownServers(cloud, own),
     answer(cloud, "compute", "/os-server-groups", answers.serverGroups),
   ]);
-  const sum = (key: "vcpus" | "ram") => mine.reduce((total, server) => total + server.flavor[key], 0);
+  const sum = (key: "vcpus" | "ram") => owned.reduce((total, server) => total + server.flavor[key], 0);
   const groups = server_groups.filter(({ name }) => isOwn(name, own)).length;
-  const of = (limit: string, used: string | undefined, mineOfIt: number) =>
-    absolute(limits.absolute, limit, used, mineOfIt);
+  const of = (limit: string, used: string | undefined, ownedOfIt: number) =>
+    absolute(limits.absolute, limit, used, ownedOfIt);
   return {
-    instances: of("maxTotalInstances", "totalInstancesUsed", mine.length),
+    instances: of("maxTotalInstances", "totalInstancesUsed", owned.length),
     cores: of("maxTotalCores", "totalCoresUsed", sum("vcpus")),
     ram: of("maxTotalRAMSize", "totalRAMUsed", sum("ram")),
     server_groups: of("maxServerGroups", "totalServerGroupsUsed", groups),
@@ -91,13 +91,13 @@ async function volume(cloud: CloudReader, own: Own): Promise<Usage> {
     ownServers(cloud, own),
   ]);
   const machines = new Set(servers.map(({ id }) => id));
-  const mine = volumes.filter(
+  const owned = volumes.filter(
     ({ name, attachments }) =>
       isOwn(name, own) || (attachments ?? []).some(({ server_id }) => machines.has(server_id)),
   );
-  const size = mine.reduce((total, item) => total + item.size, 0);
+  const size = owned.reduce((total, item) => total + item.size, 0);
   return {
-    volumes: absolute(limits.absolute, "maxTotalVolumes", "totalVolumesUsed", mine.length),
+    volumes: absolute(limits.absolute, "maxTotalVolumes", "totalVolumesUsed", owned.length),
     gigabytes: absolute(limits.absolute, "maxTotalVolumeGigabytes", "totalGigabytesUsed", size),
   };
 }
@@ -127,10 +127,10 @@ async function network(cloud: CloudReader, own: Own): Promise<Usage> {
     ({ network_id, device_id }) => myNetworks.has(network_id) || myRouters.has(device_id),
   );
   const portIds = new Set(myPorts.map(({ id }) => id));
-  const of = (key: string, used: number, mine: number): Quota => ({
+  const of = (key: string, used: number, owned: number): Quota => ({
     limit: quota[key] ?? -1,
     used,
-    own: mine,
+    own: owned,
   });
   const mySubnets = subs.subnets.filter(({ network_id }) => myNetworks.has(network_id));
   const myIps = ips.floatingips.filter(({ port_id }) => portIds.has(port_id ?? ""));
@@ -157,8 +157,8 @@ async function loadBalancer(cloud: CloudReader, own: Own): Promise<Usage> {
     }),
   ]);
   const limit = quota.load_balancer ?? quota.loadbalancer ?? -1;
-  const mine = loadbalancers.filter(({ name }) => name === own.loadBalancer);
-  return { load_balancers: { limit, used: loadbalancers.length, own: mine.length } };
+  const owned = loadbalancers.filter(({ name }) => name === own.loadBalancer);
+  return { load_balancers: { limit, used: loadbalancers.length, own: owned.length } };
 }
 
 async function projectOf(cloud: CloudReader): Promise<string> {

@@ -1,6 +1,6 @@
 /**
  * The S3 bucket that holds the stacks' state: made, versioned, encrypted, private, with the least policy that Pulumi
- * needs. Works on AWS S3, Ceph RGW and other S3-compatible stores; what a store does not implement is told, not
+ * needs. Works on AWS S3, Ceph RGW and other S3-compatible stores; what a store does not implement is reported, not
  * passed over. Upstream analogue: Pulumi's self-managed backend documentation, which leaves all this to the reader.
  */
 import {
@@ -85,7 +85,7 @@ const UNSUPPORTED = new Set([
  * Makes the bucket and sets what is missing; running it again changes nothing that is right.
  *
  * @throws Error when the bucket cannot be reached or made, or belongs to somebody else; single settings that fail are
- *   in the steps instead, so that all are told at once.
+ *   in the steps instead, so that all are reported at once.
  */
 export async function bootstrapBucket(
   options: BucketOptions,

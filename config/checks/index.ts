@@ -1,5 +1,5 @@
 /**
- * All cross-field checks, in the order in which their problems are told.
+ * All cross-field checks, in the order in which their problems are reported.
  */
 import type { Check } from "./check.ts";
 import * as machines from "./machines.ts";

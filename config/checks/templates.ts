@@ -11,7 +11,7 @@ const at = (index: number) => `magnum.templates.list[${index}]`;
 
 type Template = Config["magnum"]["templates"]["list"][number];
 
-/** The templates whose shape is right, by their place; what is wrong with the others is told field by field. */
+/** The templates whose shape is right, by their place; what is wrong with the others is reported field by field. */
 function wellFormed({ magnum }: PartialConfig): [index: number, template: Template][] {
   const list: unknown = magnum?.templates?.list;
   if (!Array.isArray(list)) return [];

@@ -53,7 +53,7 @@ void test("the file is legal, its secret encrypted so that the stack's passphras
   );
 });
 
-void test("every wrong value is told at once, none of the secret, and nothing is written", () => {
+void test("every wrong value is reported at once, none of the secret, and nothing is written", () => {
   const wrong = [
     "--external-network",
     "public",
@@ -89,7 +89,7 @@ void test("a site that is there is not overwritten", () => {
   assert.equal(readFileSync(file, "utf8"), before);
 });
 
-void test("preflight runs, and its failure is told by the exit code while the file stays", () => {
+void test("preflight runs, and its failure is reported by the exit code while the file stays", () => {
   const result = newSite([NAME, ...required]);
   assert.equal(result.status, 2);
   assert.match(result.stderr, /clouds\.yaml/);

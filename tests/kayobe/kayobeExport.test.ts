@@ -166,7 +166,7 @@ test("a symbolic link stays one", async (t) => {
   assert.match(readFileSync(elsewhere, "utf8"), /^\$ANSIBLE_VAULT/);
 });
 
-test("requirements that are not met are told, both at once, and the old file stays", async (t) => {
+test("requirements that are not met are reported, both at once, and the old file stays", async (t) => {
   const { run, kubeconfig } = site(t);
   await run([], outputs("token-1"));
   const before = readFileSync(kubeconfig, "utf8");
@@ -181,7 +181,7 @@ test("requirements that are not met are told, both at once, and the old file sta
   assert.equal(readFileSync(kubeconfig, "utf8"), before);
 });
 
-test("bad input is told by name, before anything is written", async (t) => {
+test("bad input is reported by name, before anything is written", async (t) => {
   const { root, repository, run, kubeconfig, passwordFile } = site(t, "prod");
   const bare = (args: string[], environment: NodeJS.ProcessEnv = {}, stdin = "") =>
     runCommand("kayobe-export", args, stdin, { ANSIBLE_VAULT, ...environment });

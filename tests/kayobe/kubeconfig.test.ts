@@ -1,4 +1,4 @@
-/** What magnum-capi-helm could not use is refused by name, and no secret is told. */
+/** What magnum-capi-helm could not use is refused by name, and no secret is shown. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse, stringify } from "yaml";

@@ -76,7 +76,7 @@ test("a new chart makes new templates and hides the old; dropping deletes them",
   assert.equal(states().length, 3, "what was deleted is forgotten by the next run");
 });
 
-test("bad input is told by name and leaves the file as it is", async (t) => {
+test("bad input is reported by name and leaves the file as it is", async (t) => {
   const root = folder(t);
   const foreign = join(root, "foreign.yml");
   writeFileSync(foreign, "openstack_images: []\nother: 1\n");

@@ -68,7 +68,7 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
     );
   });
 
-  test("no quota: preflight counts what is missing; without it Nova's refusal is told, and nothing is made twice", async () => {
+  test("no quota: preflight counts what is missing; without it Nova's refusal is reported, and nothing is made twice", async () => {
     const before = existing();
     const quota = (instances: number) =>
       output("openstack", ["--os-cloud", "admin", "quota", "set", "--instances", String(instances), PROJECT]);

@@ -192,7 +192,7 @@ const exempt = (expires: string, rule = "revocable-magnum-access") => ({
   policy: { exemptions: [{ rule, reason: "driver 1.1.0 reads no token", expires }] },
 });
 
-void test("an exemption holds through its last day and is told with its reason", () => {
+void test("an exemption holds through its last day and is reported with its reason", () => {
   const message = /^exempted revocable-magnum-access: .*\(until 2026-11-23: driver 1\.1\.0 reads no token\)$/;
   assert.match(findings(exempt("2026-11-23"))[0] ?? "", message);
   assert.match(findings(exempt("2026-11-23 00:00:00 +0000 UTC"))[0] ?? "", message);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cachedCloud } from "../../preflight/cachedCloud.ts";
 
-void test("each question is asked once, and a refusal is everybody's", async () => {
+void test("each question is sent once, and a refusal is everybody's", async () => {
   const questions: string[] = [];
   const cloud = cachedCloud({
     scope: () => Promise.reject(new Error("not asked here")),

@@ -66,7 +66,7 @@ async function withStore(action: (endpoint: string, requests: string[]) => Promi
   }
 }
 
-void test("the bucket is made once; what a store lacks is told by name; a second run only looks", async () => {
+void test("the bucket is made once; what a store lacks is reported by name; a second run only looks", async () => {
   process.env["AWS_ACCESS_KEY_ID"] = "key";
   process.env["AWS_SECRET_ACCESS_KEY"] = "secret";
   await withStore(async (endpoint, requests) => {
