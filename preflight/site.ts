@@ -5,18 +5,18 @@
 import { readFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { loadForProgram, type Loaded } from "../config/program.ts";
-import { readStackFile } from "../config/stackFile.ts";
+import { isSample, readStackFile, sampleRefusal } from "../config/stackFile.ts";
 import { Crypter } from "../engine/passphrase.ts";
 import { hasSecureValues, loadProject, loadStackSettings, programConfig } from "../engine/project.ts";
 
 /**
  * Loads a site.
  *
- * @throws ConfigError with every problem of configuration and credentials; Error when encrypted values cannot be
+ * @throws ConfigError with every problem of configuration and credentials; Error for a sample, and when encrypted values cannot be
  *   decrypted, with how to make that possible.
  */
 export async function loadSite(folder: string, stack: string, environment = process.env): Promise<Loaded> {
-  readStackFile(folder, stack);
+  if (isSample(readStackFile(folder, stack))) throw new Error(sampleRefusal(stack));
   const values = await decryptedValues(folder, stack, environment);
   return loadForProgram({ stack, values, environment, folder });
 }
