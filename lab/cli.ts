@@ -169,6 +169,11 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
   console.error(`the site runs (${formatSeconds(progress.elapsed())}); deploying stack ${options.stack}`);
   const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options, artifacts));
   if (code === 0) await runStack("output", options, artifacts.helm);
+  else
+    console.error(
+      `the deployment failed; its error is above, the services' logs are in ${paths.log}\n` +
+        "next: put the cause right, then npm run lab -- up goes on from there",
+    );
   return report(progress, code);
 }
 
@@ -228,5 +233,11 @@ try {
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
+  else if (/^log: /m.test((error as Error).message)) {
+    console.error(
+      "next: put the cause right and give the same command again: what is done is kept " +
+        "(npm run lab -- reset begins anew)",
+    );
+  }
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

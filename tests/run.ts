@@ -2,7 +2,7 @@
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
  * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
- * real site of lab/), `lab-parts` (the site's parts and the providers on it), `parity` (the embedded engine against the
+ * real site of lab/), `lab-parts` (the site's parts and the providers on it), `fresh` (root: the fresh machine), `parity` (the embedded engine against the
  * real Pulumi CLI). Further arguments narrow the run to the test files whose path contains one of them:
  * `npm test -- config`.
  */
@@ -39,6 +39,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
   lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown", "otherSite"),
   "lab-parts": onTheLab("site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"),
+  // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
+  fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
   parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
 };
 
