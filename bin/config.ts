@@ -2,6 +2,7 @@
  * `npm run config -- STACK`: the effective configuration of a stack and where each value came from, or everything
  * that is wrong with it. Decrypts nothing and reaches nothing.
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { inspectStack, type Inspected } from "../config/program.ts";
@@ -11,6 +12,7 @@ import { configSchema } from "../config/schema.ts";
 import { fields, schemaAt } from "../config/schemaTree.ts";
 import { plainSecrets, readStackFile, stackFileName, stackNames } from "../config/stackFile.ts";
 import { formatPath, isMap, type Key, leaves } from "../config/tree.ts";
+import { withQuotaTable } from "../preflight/quotaTable.ts";
 
 const HELP = `Usage: npm run config -- STACK [--json] [--check-secrets]
 
@@ -89,6 +91,8 @@ function main(args: string[]): number {
   const { stack } = options;
   if (options.writeReference) {
     writeReference(join(folder, "docs"));
+    const page = join(folder, "docs/new-site.md");
+    writeFileSync(page, withQuotaTable(readFileSync(page, "utf8")));
     return 0;
   }
   if (stack === undefined) {

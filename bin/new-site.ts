@@ -36,6 +36,7 @@ for what the options leave out, if there is a terminal. Then runs bin/preflight.
   --layer NAME                 layer of config/layers (default production); may be given several times
   --cloud NAME                 entry of clouds.yaml (default openstack)
   --slack-webhook-file FILE    Slack's webhook from a file, - for standard input; never an argument: others can read those
+  --mirror URL                 mirror of every download, for a site without internet (docs/new-site.md)
   --offline                    do not look for the newest node image; the default's stays
   --skip-preflight             do not run preflight
   --help
@@ -65,6 +66,7 @@ const {
     layer: { type: "string", multiple: true },
     cloud: { type: "string" },
     "slack-webhook-file": { type: "string" },
+    mirror: { type: "string" },
     offline: { type: "boolean" },
     "skip-preflight": { type: "boolean" },
   },
@@ -110,6 +112,7 @@ async function askFor(name: string): Promise<NewSite> {
     name,
     layers: values.layer ?? ["production"],
     cloud: values.cloud,
+    mirrorUrl: values.mirror,
     externalNetworkId: values["external-network"] ?? (await ask("Id of the external network")),
     seedFlavor: values["seed-flavor"] ?? (await ask("Flavor of the seed")),
     controlPlaneFlavor: values["control-plane-flavor"] ?? (await ask("Flavor of the control plane machines")),

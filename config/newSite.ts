@@ -22,6 +22,8 @@ export interface NewSite {
   readonly allowedCidrs: readonly string[];
   /** Entry of clouds.yaml. Default: `openstack`. */
   readonly cloud?: string | undefined;
+  /** Mirror of every download, for a site without internet. */
+  readonly mirrorUrl?: string | undefined;
   /** The node image to upload and its Kubernetes version. Default: those of config/defaults.yaml. */
   readonly nodeImage?: SiteNodeImage | undefined;
   /** Slack's webhook. Secret. */
@@ -58,6 +60,7 @@ export function newSiteFile(site: NewSite, encryption?: Encryption): string {
     "pulumi:disable-default-providers": ["kubernetes", "openstack"],
     "capi-mgmt:layers": [...site.layers],
     ...(site.cloud === undefined ? {} : { "capi-mgmt:openstack": { cloud: site.cloud } }),
+    ...(site.mirrorUrl === undefined ? {} : { "capi-mgmt:mirror": { url: site.mirrorUrl } }),
     "capi-mgmt:seed": {
       flavor: site.seedFlavor,
       network: { externalNetworkId: site.externalNetworkId },
