@@ -4,7 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -61,6 +70,18 @@ void test("there is one truth: the Node that is installed satisfies engines, and
   assert.equal(readFileSync(join(root, ".node-version"), "utf8").trim(), dependencies["node"]);
   assert.equal(process.versions.node, dependencies["node"]);
   assert.equal(engines.node, ">=22.18");
+  const pages = globSync(["*.md", "docs/*.md", "lab/*.md", ".gitlab-ci.yml", "Pulumi.yaml"], { cwd: root });
+  const told = pages.flatMap((page) =>
+    [...readFileSync(join(root, page), "utf8").matchAll(/\bNode (\d+(?:\.\d+)*)/g)].map(([, version]) => ({
+      page,
+      version,
+    })),
+  );
+  const legal = ["22.18", dependencies["node"]?.split(".")[0]];
+  assert.deepEqual(
+    told.filter(({ version }) => !legal.includes(version)),
+    [],
+  );
 });
 
 void test("every command, and npm's scripts for operators, say that npm ci comes first", () => {
