@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { after, test } from "node:test";
 
 const root = join(import.meta.dirname, "../..");
@@ -102,3 +102,32 @@ void test("every command, and npm's scripts for operators, say that npm ci comes
     assert.match(stdout + stderr, /^[a-z-]+: run npm ci in \S+ first\n$/, name);
   }
 });
+
+void test("bin/, the program and the pipeline's jobs import nothing that npm ci --omit=dev leaves out", () => {
+  const seen = new Set<string>();
+  const packages = new Map<string, string>();
+  const follow = (file: string) => {
+    // The embedded engine is not for sites, whatever still imports it.
+    if (seen.has(file) || relative(root, file).startsWith("engine/")) return;
+    seen.add(file);
+    const text = readFileSync(file, "utf8");
+    for (const [, name = ""] of text.matchAll(/(?:\bfrom |^import |\bimport\()"([^"]+)"/gm)) {
+      if (name.startsWith(".")) follow(join(dirname(file), name));
+      else if (!name.startsWith("node:")) packages.set(packageOf(name), relative(root, file));
+    }
+  };
+  for (const file of globSync(["bin/*.{ts,js}", "index.ts", "ci/*.ts", "policy/*.ts"], { cwd: root }))
+    follow(join(root, file));
+  assert.ok(seen.size > 50 && packages.size > 5, "the imports were found");
+  assert.deepEqual(
+    [...packages].filter(([name]) => dependencies[name] === undefined),
+    [],
+  );
+});
+
+/** The package that an import names: `@scope/name/path` is of `@scope/name`. */
+const packageOf = (name: string) =>
+  name
+    .split("/")
+    .slice(0, name.startsWith("@") ? 2 : 1)
+    .join("/");
