@@ -9,7 +9,7 @@ import type { Artifacts } from "./prepare/artifacts.ts";
 import { prepareConsumers } from "./prepare/consumers.ts";
 import { prepare } from "./prepare/index.ts";
 import { logFile } from "./processes.ts";
-import { Progress, formatSeconds } from "./progress.ts";
+import { Progress, failureText, formatSeconds } from "./progress.ts";
 import { writePrivate } from "./services/secrets.ts";
 import { resetSite, siteArtifacts, siteStatus, startSite, stopSite } from "./services/site.ts";
 import { paths } from "./site.ts";
@@ -231,13 +231,7 @@ async function logs(service: string | undefined, follow: boolean): Promise<numbe
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(failureText(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
-  else if (/^log: /m.test((error as Error).message)) {
-    console.error(
-      "next: put the cause right and give the same command again: what is done is kept " +
-        "(npm run lab -- reset begins anew)",
-    );
-  }
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -41,6 +41,16 @@ export function timeTable(steps: readonly Step[], total: number, width = 40): st
   return [...rows, `${"total".padEnd(nameWidth)} ${formatSeconds(total).padStart(9)}`].join("\n");
 }
 
+/** What the operator reads when a command fails: the error, and what to do next where a step has failed. */
+export function failureText(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  if (!/^log: /m.test(text)) return text;
+  return (
+    `${text}\nnext: put the cause right and give the same command again, what is done is kept; ` +
+    "npm run lab -- reset begins anew"
+  );
+}
+
 /** Lines of a step that are kept for its log. */
 const LINES_KEPT = 5000;
 

@@ -13,7 +13,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 const { ensurePart, partDir, treeHash } = await import("../../lab/prepare/cache.ts");
 const { shellQuote } = await import("../../lab/environment.ts");
 const { parseEnvironment, parseStat, findProcesses } = await import("../../lab/processes.ts");
-const { Progress, formatSeconds, timeTable } = await import("../../lab/progress.ts");
+const { Progress, failureText, formatSeconds, timeTable } = await import("../../lab/progress.ts");
 const { lastLines, run } = await import("../../lab/run.ts");
 const { mirrorFile } = await import("../../lab/services/mirrorPath.ts");
 const { pulumiArguments } = await import("../../lab/stack.ts");
@@ -62,6 +62,11 @@ test("a failed step is reported, its error passed on, and what it did is in the 
     failure,
   );
   assert.equal(failure.message, `break it: no\nlog: ${log}`, "an error names one log, the first step's");
+  assert.match(
+    failureText(failure),
+    /^break it: no\nlog: \S+\nnext: put the cause right and give the same command/,
+  );
+  assert.equal(failureText(new Error("--stack: unknown")), "--stack: unknown");
   const own = progress.step("service", () => Promise.reject(new Error("ended")), "/lab/log/service.log");
   await assert.rejects(own, { message: "service: ended\nlog: /lab/log/service.log" });
   assert.equal(progress.steps[0]?.failed, true);
