@@ -84,6 +84,13 @@ void test("there is one truth: the Node that is installed satisfies engines, and
   );
 });
 
+void test("npm ci says nothing but what it added: no audit, no funding, no warnings of the Node that runs npm", () => {
+  const env = { PATH: process.env["PATH"], HOME: scratch };
+  const { stdout } = spawnSync("npm", ["config", "list", "--json"], { cwd: root, encoding: "utf8", env });
+  const { audit, fund, loglevel, ...rest } = JSON.parse(stdout) as Record<string, unknown>;
+  assert.deepEqual([audit, fund, loglevel, rest["update-notifier"]], [false, false, "error", false]);
+});
+
 void test("every command, and npm's scripts for operators, say that npm ci comes first", () => {
   const bare = join(scratch, "bare");
   mkdirSync(bare);
