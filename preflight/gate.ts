@@ -16,7 +16,7 @@ export const SKIP = "CAPI_MGMT_SKIP_PREFLIGHT";
 /**
  * Holds an `up` until preflight has passed.
  *
- * @throws RunError with the whole table when a check fails, and always for a sample; what only warns is logged
+ * @throws RunError with the whole table when a check fails, and for a sample; what only warns is logged
  */
 export async function passPreflight(
   stack: string,
@@ -24,11 +24,11 @@ export async function passPreflight(
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   if (pulumi.runtime.isDryRun() || isOffline(environment)) return;
-  if (isSample({ values: config })) throw new pulumi.RunError(sampleRefusal(stack));
   if ((environment[SKIP] ?? "") !== "") {
     await pulumi.log.warn(`preflight is skipped (${SKIP}): quota, roles, images, addresses are not checked`);
     return;
   }
+  if (isSample({ values: config })) throw new pulumi.RunError(sampleRefusal(stack));
   // Only now: the S3 and HTTP clients take longer to load than a preview should wait.
   const [{ gather }, { judge }] = await Promise.all([import("./gather.ts"), import("./judge.ts")]);
   const backendUrl = environment["PULUMI_BACKEND_URL"];

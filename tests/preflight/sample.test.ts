@@ -1,11 +1,11 @@
 /**
- * A sample is not taken for a site: neither by bin/preflight nor by a deployment, whatever lets one skip preflight.
+ * A sample is not taken for a site: neither by bin/preflight nor by a deployment.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { placeholderCredentials } from "../../config/credentials.ts";
-import { passPreflight, SKIP } from "../../preflight/gate.ts";
+import { passPreflight } from "../../preflight/gate.ts";
 import { loadSite } from "../../preflight/site.ts";
 import { configOf } from "../support/config.ts";
 
@@ -16,8 +16,8 @@ void test("preflight refuses a sample before it asks anybody", async () => {
   await assert.rejects(loadSite(join(import.meta.dirname, "../.."), "prod", {}), { message: REFUSAL });
 });
 
-void test("a deployment refuses a sample, also when preflight is skipped", async () => {
+void test("a deployment refuses a sample before it asks anybody", async () => {
   const config = configOf("prod");
   const site = { config, credentials: placeholderCredentials(config.openstack) };
-  await assert.rejects(passPreflight("prod", site, { [SKIP]: "1" }), { message: REFUSAL });
+  await assert.rejects(passPreflight("prod", site, {}), { message: REFUSAL });
 });
