@@ -1,4 +1,5 @@
 import tseslint from "typescript-eslint";
+import floors from "./eslint.floors.ts";
 
 export default tseslint.config(
   { ignores: ["node_modules/", ".lab/", ".tmp/"] },
@@ -18,5 +19,6 @@ export default tseslint.config(
       eqeqeq: "error",
     },
   },
+  floors,
   { files: ["**/*.{js,cjs}"], ...tseslint.configs.disableTypeChecked },
 );

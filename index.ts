@@ -88,7 +88,8 @@ const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 
 export default {
-  ...magnum.stackOutputs,
+  magnumKubeconfig: magnum.kubeconfig,
+  ...(magnum.kubeconfigExpiry === undefined ? {} : { magnumKubeconfigExpiry: magnum.kubeconfigExpiry }),
   haKubeconfig: kubeconfig,
   k3sKubeconfig: k3s.kubeconfig,
   seedAddress: seed.address,

@@ -3,8 +3,8 @@
  */
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 
-/** Wrong usage of every command that reads its arguments here; docs/cli.md. */
-const USAGE = 2;
+/** Wrong usage of every command that reads its arguments here: EX_USAGE of sysexits.h; docs/cli.md. */
+const USAGE = 64;
 
 /** How a command is called: its name as operators type it, its usage text, and what its one word is. */
 export interface Command {
@@ -16,7 +16,7 @@ export interface Command {
 /**
  * Reads a command's arguments.
  *
- * Wrong usage ends the process with 2, what is wrong and the usage text on standard error; `--help` ends it with 0.
+ * Wrong usage ends the process with 64, what is wrong and the usage text on standard error; `--help` ends it with 0.
  *
  * @returns the word, the options' values, and `refuse` for what only the command itself can judge
  */

@@ -1,8 +1,9 @@
 /**
  * `bin/bootstrap-state`: makes the bucket that holds the state, and says what to export. Safe to run again.
  */
+import { EXIT } from "../lib/command-error.ts";
 import { backendUrl, bootstrapBucket } from "../state/bucket.ts";
-import { readArguments } from "./arguments.ts";
+import { command, one, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/bootstrap-state BUCKET [options]
 
@@ -18,64 +19,58 @@ Credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or what e
   --keep-versions-days N   how long replaced versions are kept (default 90)
   --help
 
-Exit codes: 0 the bucket is ready; 1 something failed; 2 wrong usage; 3 ready, but the store lacks versioning or
-encryption.
+Exit codes: 0 the bucket is ready; 1 something failed; 3 ready, but the store lacks versioning or encryption; 64 wrong
+usage.
 `;
 
-const {
-  word: bucket,
-  values,
-  refuse,
-} = readArguments(
-  { name: "bin/bootstrap-state", usage, word: "bucket" },
-  {
-    endpoint: { type: "string" },
-    region: { type: "string" },
-    "virtual-host": { type: "boolean" },
-    "kms-key": { type: "string" },
-    principal: { type: "string" },
-    "keep-versions-days": { type: "string" },
-  },
-);
-// S3's naming rules, without the special prefixes that AWS reserves.
-if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) {
-  refuse(
-    `BUCKET: not a bucket name (got ${bucket}; legal: 3 to 63 lower-case letters, digits, dots and dashes)`,
-  );
-}
-const { endpoint } = values;
-if (endpoint !== undefined && !/^https?:\/\/[^/]+/.test(endpoint)) {
-  refuse(`--endpoint: not a URL with scheme (got ${endpoint}; legal: https://objects.example.com)`);
-}
-const days = values["keep-versions-days"] ?? "90";
-if (!/^[1-9]\d{0,4}$/.test(days)) refuse(`--keep-versions-days: not a whole number from 1 (got ${days})`);
-
 const options = {
-  bucket,
-  region: values.region ?? process.env["AWS_REGION"] ?? "us-east-1",
-  pathStyle: endpoint !== undefined && values["virtual-host"] !== true,
-  keepVersionsDays: Number(days),
-  ...(endpoint === undefined ? {} : { endpoint }),
-  ...(values["kms-key"] === undefined ? {} : { kmsKey: values["kms-key"] }),
-  ...(values.principal === undefined ? {} : { principal: values.principal }),
-};
-try {
-  const steps = await bootstrapBucket(options, (step) => {
-    console.log(
-      `${step.name.padEnd(20)} ${step.outcome}${step.detail === undefined ? "" : `: ${step.detail}`}`,
-    );
-  });
-  console.log(`\nexport PULUMI_BACKEND_URL='${backendUrl(options)}'`);
-  if (steps.some((step) => step.outcome === "failed")) process.exitCode = 1;
-  else if (
-    steps.some((step) => step.outcome === "unsupported" && ["versioning", "encryption"].includes(step.name))
-  ) {
+  endpoint: { type: "string" },
+  region: { type: "string" },
+  "virtual-host": { type: "boolean" },
+  "kms-key": { type: "string" },
+  principal: { type: "string" },
+  "keep-versions-days": { type: "string" },
+} as const;
+
+process.exitCode = await command(
+  { name: "bin/bootstrap-state", usage, options },
+  async ({ words, values }) => {
+    const bucket = one(words, "bucket");
+    // S3's naming rules, without the special prefixes that AWS reserves.
+    if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) {
+      throw new UsageError(
+        `BUCKET: not a bucket name (got ${bucket}; legal: 3 to 63 lower-case letters, digits, dots and dashes)`,
+      );
+    }
+    const { endpoint } = values;
+    if (endpoint !== undefined && !/^https?:\/\/[^/]+/.test(endpoint)) {
+      throw new UsageError(
+        `--endpoint: not a URL with scheme (got ${endpoint}; legal: https://objects.example.com)`,
+      );
+    }
+    const days = values["keep-versions-days"] ?? "90";
+    if (!/^[1-9]\d{0,4}$/.test(days)) {
+      throw new UsageError(`--keep-versions-days: not a whole number from 1 (got ${days})`);
+    }
+    const wanted = {
+      bucket,
+      region: values.region ?? process.env["AWS_REGION"] ?? "us-east-1",
+      pathStyle: endpoint !== undefined && values["virtual-host"] !== true,
+      keepVersionsDays: Number(days),
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(values["kms-key"] === undefined ? {} : { kmsKey: values["kms-key"] }),
+      ...(values.principal === undefined ? {} : { principal: values.principal }),
+    };
+    const steps = await bootstrapBucket(wanted, ({ name, outcome, detail }) => {
+      console.log(`${name.padEnd(20)} ${outcome}${detail === undefined ? "" : `: ${detail}`}`);
+    });
+    console.log(`\nexport PULUMI_BACKEND_URL='${backendUrl(wanted)}'`);
+    if (steps.some(({ outcome }) => outcome === "failed")) return EXIT.failed;
+    const lacks = steps.filter(({ outcome }) => outcome === "unsupported").map(({ name }) => name);
+    if (!lacks.includes("versioning") && !lacks.includes("encryption")) return EXIT.ok;
     console.error(
       "The store keeps no old versions or does not encrypt: see docs/state.md for what to do instead.",
     );
-    process.exitCode = 3;
-  }
-} catch (error) {
-  console.error(`bin/bootstrap-state: ${(error as Error).message}`);
-  process.exitCode = 1;
-}
+    return EXIT.refused;
+  },
+);

@@ -1,11 +1,9 @@
 /**
  * `bin/check-releases [STACK]`: what upstream has that is newer than our versions.
  */
-import { join } from "node:path";
-import { command, readOptions, UsageError } from "./commandLine.ts";
 import { kubernetesImages } from "../releases/imageManifest.ts";
 import { suitable } from "../kayobe/openstackConfig.ts";
-import { EXIT, HandoverError } from "../lib/problem.ts";
+import { EXIT } from "../lib/command-error.ts";
 import { compareReleases, releaseTable } from "../releases/releases.ts";
 import { readMap } from "../releases/source.ts";
 import { dependenciesUrl, manifestUrl, newestChart } from "../releases/upstream.ts";
@@ -13,6 +11,7 @@ import { readLayers } from "../config/layers.ts";
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { readStackFile } from "../config/stackFile.ts";
 import { mirrored } from "../lib/mirror.ts";
+import { atMostOne, command, PROJECT } from "./kit.ts";
 
 const usage = `Usage: bin/check-releases [STACK] [options]
 
@@ -30,52 +29,48 @@ Exit codes: 0 nothing newer; 1 failed; 2 newer releases, at least one may be tak
 the version table allows; 64 wrong usage.
 `;
 
-process.exitCode = await command("bin/check-releases", usage, async () => {
-  const { values, positionals } = readOptions({
-    manifest: { type: "string", multiple: true },
-    json: { type: "boolean" },
-  });
-  const [stack, ...rest] = positionals;
-  if (rest.length > 0) throw new UsageError("give at most one stack");
-  const input = loadInput(stack);
-  const { values: configuration } = loadConfig(input);
-  const { cluster, clusterApi, mirror } = configuration as {
-    cluster: { chart: { repository: string } };
-    clusterApi: { core: { version: string } };
-    mirror: { url?: string };
-  };
-  const found =
-    values.manifest === undefined
-      ? await fromUpstream(mirrored(cluster.chart.repository, mirror.url), mirror.url)
-      : await fromManifests(values.manifest);
-  const releases = compareReleases(found.releases, input);
-  const { fitting, others } = suitable(found.images, clusterApi.core.version);
-  const images = [
-    ...fitting.map((image) => ({ ...image, fits: true })),
-    ...others.map((image) => ({ ...image, fits: false })),
-  ];
-  if (values.json === true) console.log(JSON.stringify({ releases, images }, null, 2));
-  else {
-    if (releases.length > 0) console.log(releaseTable(releases));
-    if (images.length > 0) console.log("\nKubernetes images:");
-    for (const { name, kubernetesVersion, fits } of images) {
-      console.log(`  ${kubernetesVersion}  ${name}${fits ? "" : "  (Cluster API makes no clusters of it)"}`);
+const options = { manifest: { type: "string", multiple: true }, json: { type: "boolean" } } as const;
+
+process.exitCode = await command(
+  { name: "bin/check-releases", usage, options },
+  async ({ words, values }) => {
+    const input = loadInput(atMostOne(words, "stack"));
+    const { values: configuration } = loadConfig(input);
+    const { cluster, clusterApi, mirror } = configuration as {
+      cluster: { chart: { repository: string } };
+      clusterApi: { core: { version: string } };
+      mirror: { url?: string };
+    };
+    const found =
+      values.manifest === undefined
+        ? await fromUpstream(mirrored(cluster.chart.repository, mirror.url), mirror.url)
+        : await fromManifests(values.manifest);
+    const releases = compareReleases(found.releases, input);
+    const { fitting, others } = suitable(found.images, clusterApi.core.version);
+    const images = [
+      ...fitting.map((image) => ({ ...image, fits: true })),
+      ...others.map((image) => ({ ...image, fits: false })),
+    ];
+    if (values.json === true) console.log(JSON.stringify({ releases, images }, null, 2));
+    else {
+      if (releases.length > 0) console.log(releaseTable(releases));
+      if (images.length > 0) console.log("\nKubernetes images:");
+      for (const { name, kubernetesVersion, fits } of images) {
+        console.log(
+          `  ${kubernetesVersion}  ${name}${fits ? "" : "  (Cluster API makes no clusters of it)"}`,
+        );
+      }
     }
-  }
-  if (releases.some(({ verdict }) => verdict === "newer")) return EXIT.stale;
-  return releases.some(({ verdict }) => verdict === "refused") ? EXIT.refused : EXIT.ok;
-});
+    if (releases.some(({ verdict }) => verdict === "newer")) return EXIT.no;
+    return releases.some(({ verdict }) => verdict === "refused") ? EXIT.refused : EXIT.ok;
+  },
+);
 
 /** The configuration of a stack, or the defaults alone. */
 function loadInput(stack: string | undefined): LoadInput {
   if (stack === undefined) return { ...readLayers(), stack: { name: "no stack", values: {} } };
-  try {
-    const file = readStackFile(join(import.meta.dirname, ".."), stack);
-    const { name, values, encryptedPaths } = file;
-    return { ...readLayers(), stack: { name, values }, encryptedPaths, encryptedAreOpaque: true };
-  } catch (error) {
-    throw new HandoverError((error as Error).message);
-  }
+  const { name, values, encryptedPaths } = readStackFile(PROJECT, stack);
+  return { ...readLayers(), stack: { name, values }, encryptedPaths, encryptedAreOpaque: true };
 }
 
 async function fromUpstream(repository: string, mirror: string | undefined) {

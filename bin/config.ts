@@ -4,7 +4,6 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { inspectStack, type Inspected } from "../config/program.ts";
 import { formatProblems, type Problem } from "../config/problems.ts";
 import { writeReference } from "../config/reference.ts";
@@ -12,9 +11,11 @@ import { configSchema } from "../config/schema.ts";
 import { fields, schemaAt } from "../config/schemaTree.ts";
 import { plainSecrets, readStackFile, stackFileName, stackNames } from "../config/stackFile.ts";
 import { formatPath, isMap, type Key, leaves } from "../config/tree.ts";
+import { EXIT } from "../lib/command-error.ts";
 import { withQuotaTable } from "../preflight/quotaTable.ts";
+import { atMostOne, command, UsageError } from "./kit.ts";
 
-const HELP = `Usage: npm run config -- STACK [--json] [--check-secrets]
+const usage = `Usage: npm run config -- STACK [--json] [--check-secrets]
 
 Prints every value of the stack's configuration with the layer it came from. Secrets are shown as [secret].
 
@@ -23,7 +24,8 @@ Prints every value of the stack's configuration with the layer it came from. Sec
   --write-reference write the tables of docs/configuration.md and docs/from-azimuth.md
   --help            print this
 
-Exit codes: 0 all is well; 1 there are problems, each printed; 2 the command was not understood.`;
+Exit codes: 0 all is well; 1 there are problems, each printed; 64 wrong usage.
+`;
 
 const SECRET = "[secret]";
 
@@ -76,45 +78,34 @@ function shown(value: unknown): string {
   return value.includes("\n") ? `${value.split("\n")[0]} …` : value;
 }
 
-/** Runs the command and returns its exit code. */
-function main(args: string[]): number {
-  const options = parse(args);
-  if (typeof options === "string") {
-    console.error(`${options}\n\n${HELP}`);
-    return 2;
-  }
-  if (options.help) {
-    console.log(HELP);
-    return 0;
-  }
+const options = {
+  json: { type: "boolean" },
+  "check-secrets": { type: "boolean" },
+  "write-reference": { type: "boolean" },
+} as const;
+
+process.exitCode = await command({ name: "npm run config", usage, options }, ({ words, values }) => {
   const folder = process.cwd();
-  const { stack } = options;
-  if (options.writeReference) {
+  if (values["write-reference"] === true) {
     writeReference(join(folder, "docs"));
     const page = join(folder, "docs/new-site.md");
     writeFileSync(page, withQuotaTable(readFileSync(page, "utf8")));
-    return 0;
+    return EXIT.ok;
   }
+  const stack = atMostOne(words, "stack");
   if (stack === undefined) {
-    console.error(`which stack? (stacks here: ${stackNames(folder).join(", ") || "none"})\n\n${HELP}`);
-    return 2;
+    throw new UsageError(`which stack? (stacks here: ${stackNames(folder).join(", ") || "none"})`);
   }
-  try {
-    return options.checkSecrets
-      ? checkSecrets(folder, stack, options.json)
-      : print(folder, stack, options.json);
-  } catch (error) {
-    console.error((error as Error).message);
-    return 1;
-  }
-}
+  const json = values.json === true;
+  return values["check-secrets"] === true ? checkSecrets(folder, stack, json) : print(folder, stack, json);
+});
 
 function checkSecrets(folder: string, stack: string, json: boolean): number {
   const problems = plainSecrets(readStackFile(folder, stack));
   if (json) console.log(JSON.stringify({ stack, problems }, null, 2));
   else if (problems.length === 0) console.log(`${stackFileName(stack)}: no secret is stored in plain text`);
   report(stack, problems, json);
-  return problems.length === 0 ? 0 : 1;
+  return problems.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
 function print(folder: string, stack: string, json: boolean): number {
@@ -123,37 +114,9 @@ function print(folder: string, stack: string, json: boolean): number {
   if (json) console.log(JSON.stringify({ stack, problems: inspected.problems, values: list }, null, 2));
   else if (inspected.problems.length === 0) console.log(table(list));
   report(stack, inspected.problems, json);
-  return inspected.problems.length === 0 ? 0 : 1;
+  return inspected.problems.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
 function report(stack: string, problems: readonly Problem[], json: boolean): void {
   if (problems.length > 0 && !json) console.error(formatProblems(stackFileName(stack), problems));
 }
-
-/** The options, or what is wrong with them. */
-function parse(args: string[]) {
-  try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        json: { type: "boolean", default: false },
-        "check-secrets": { type: "boolean", default: false },
-        "write-reference": { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    if (positionals.length > 1) return `one stack at a time, not ${positionals.join(" ")}`;
-    return {
-      stack: positionals[0],
-      json: values.json,
-      checkSecrets: values["check-secrets"],
-      writeReference: values["write-reference"],
-      help: values.help,
-    };
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-process.exitCode = main(process.argv.slice(2));

@@ -1,23 +1,15 @@
 /**
  * `bin/kayobe-export STACK`: what Magnum needs of a stack, in the files where kayobe looks for it.
  */
-import {
-  command,
-  deployedVersion,
-  readOptions,
-  readOutputs,
-  stackSettings,
-  textOutput,
-  UsageError,
-} from "./commandLine.ts";
 import { type FilePlan, planExport } from "../kayobe/kayobeExport.ts";
 import { inTree, type KayobeTree, kayobeTree } from "../kayobe/kayobeTree.ts";
 import type { Deployed } from "../kayobe/magnumConf.ts";
-import { EXIT, HandoverError } from "../lib/problem.ts";
+import { CommandError, EXIT } from "../lib/command-error.ts";
 import { checkReachable } from "../kayobe/reachable.ts";
 import { Vault } from "../kayobe/vault.ts";
 import { mirrored } from "../lib/mirror.ts";
-import type { Outputs } from "./stackOutputs.ts";
+import { deployedVersion, type Outputs, textOutput } from "../lib/outputs.ts";
+import { command, one, readOutputs, stackSettings, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/kayobe-export STACK --kayobe-config DIR --vault-password-file FILE [options]
 
@@ -44,21 +36,21 @@ Exit codes: 0 done, or nothing to do; 1 failed, the old files are intact; 2 --ch
 3 a kubeconfig is there that may not be replaced without --replace; 64 wrong usage.
 `;
 
-process.exitCode = await command("bin/kayobe-export", usage, async () => {
-  const { values, positionals } = readOptions({
-    "kayobe-config": { type: "string" },
-    environment: { type: "string" },
-    "vault-password-file": { type: "string" },
-    outputs: { type: "string" },
-    "chart-version": { type: "string" },
-    "chart-repository": { type: "string" },
-    "no-magnum-conf": { type: "boolean" },
-    replace: { type: "boolean" },
-    check: { type: "boolean" },
-    "check-reachable": { type: "boolean" },
-  });
-  const [stack, ...rest] = positionals;
-  if (stack === undefined || rest.length > 0) throw new UsageError("give one stack");
+const options = {
+  "kayobe-config": { type: "string" },
+  environment: { type: "string" },
+  "vault-password-file": { type: "string" },
+  outputs: { type: "string" },
+  "chart-version": { type: "string" },
+  "chart-repository": { type: "string" },
+  "no-magnum-conf": { type: "boolean" },
+  replace: { type: "boolean" },
+  check: { type: "boolean" },
+  "check-reachable": { type: "boolean" },
+} as const;
+
+process.exitCode = await command({ name: "bin/kayobe-export", usage, options }, async ({ words, values }) => {
+  const stack = one(words, "stack");
   const folder = values["kayobe-config"];
   if (folder === undefined) throw new UsageError("--kayobe-config is missing");
   const passwordFile = values["vault-password-file"] ?? process.env["ANSIBLE_VAULT_PASSWORD_FILE"];
@@ -87,7 +79,7 @@ function driverSettings(
 ): Deployed {
   const chartVersion = version ?? deployedVersion(outputs, "openstackClusterChart");
   if (chartVersion === undefined) {
-    throw new HandoverError(
+    throw new CommandError(
       `stack ${stack} does not tell its chart's version (output versions): say --chart-version, or --no-magnum-conf`,
     );
   }
@@ -95,7 +87,7 @@ function driverSettings(
   const chartRepository =
     repository ?? (settings && mirrored(settings.cluster.chart.repository, settings.mirror.url));
   if (chartRepository === undefined) {
-    throw new HandoverError(
+    throw new CommandError(
       `Pulumi.${stack}.yaml is not here or not valid, so the chart's repository is not known: say --chart-repository, or --no-magnum-conf`,
     );
   }
@@ -116,7 +108,7 @@ async function write(tree: KayobeTree, plans: readonly FilePlan[]): Promise<numb
 
 function tellStale(tree: KayobeTree, plans: readonly FilePlan[]): number {
   for (const plan of plans) tell(tree, plan, plan.state);
-  return plans.every(({ state }) => state === "current") ? EXIT.ok : EXIT.stale;
+  return plans.every(({ state }) => state === "current") ? EXIT.ok : EXIT.no;
 }
 
 function tell(tree: KayobeTree, plan: FilePlan, what: string): void {

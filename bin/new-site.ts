@@ -16,9 +16,9 @@ import {
 } from "../config/newSite.ts";
 import { formatProblems } from "../config/problems.ts";
 import { isSample, readStackFile, stackFileName } from "../config/stackFile.ts";
-import { Crypter } from "../engine/passphrase.ts";
+import { Crypter, passphraseOf } from "../state/passphrase.ts";
 import { stackNameProblem } from "../lib/names.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 import { newestNodeImage } from "../releases/nodeImage.ts";
 import { readArguments } from "./arguments.ts";
 
@@ -45,8 +45,8 @@ The passphrase comes from PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_F
 every later command on the stack; for a cloud KMS set the webhook with the pulumi CLI instead. Where it is set, the file is
 complete: pulumi stack init NAME leaves it as it is.
 
-Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or nothing could be written; 2 wrong usage,
-or preflight fails (the file is written).
+Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or nothing could be written;
+2 preflight fails (the file is written); 64 wrong usage.
 `;
 
 const root = join(import.meta.dirname, "..");
@@ -154,7 +154,7 @@ async function lookForNodeImage(site: NewSite): Promise<SiteNodeImage | undefine
     console.error(`node image: Kubernetes ${found.kubernetesVersion}, ${found.image.url}`);
     return found;
   } catch (error) {
-    if (!(error instanceof HandoverError)) throw error;
+    if (!(error instanceof CommandError)) throw error;
     console.error(`node image: the default's, because ${error.message}`);
     return undefined;
   }
@@ -175,10 +175,8 @@ async function webhook(): Promise<string | undefined> {
 }
 
 async function passphrase(): Promise<string> {
-  const given = process.env["PULUMI_CONFIG_PASSPHRASE"];
+  const given = passphraseOf(process.env);
   if (given !== undefined) return given;
-  const source = process.env["PULUMI_CONFIG_PASSPHRASE_FILE"];
-  if (source !== undefined) return readFileSync(source, "utf8").trim();
   if (!process.stdin.isTTY) {
     throw new Error(
       "the webhook needs a passphrase: set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",

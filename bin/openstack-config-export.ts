@@ -4,14 +4,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { parse } from "yaml";
 import { writeAtomically } from "../kayobe/atomicFile.ts";
-import {
-  command,
-  deployedVersion,
-  readOptions,
-  readOutputs,
-  stackSettings,
-  UsageError,
-} from "./commandLine.ts";
 import { kubernetesImages } from "../releases/imageManifest.ts";
 import {
   generate,
@@ -22,10 +14,12 @@ import {
   type TemplateSettings,
   variables,
 } from "../kayobe/openstackConfig.ts";
-import { EXIT, HandoverError } from "../lib/problem.ts";
+import { CommandError, EXIT } from "../lib/command-error.ts";
+import { deployedVersion } from "../lib/outputs.ts";
 import { readMap } from "../releases/source.ts";
 import { manifestOfChart } from "../releases/upstream.ts";
 import type { Config } from "../config/schema.ts";
+import { command, one, readOutputs, stackSettings, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/openstack-config-export STACK [options]
 
@@ -48,19 +42,20 @@ Exit codes: 0 done, or nothing to do; 1 failed, the old file is intact; 2 --chec
 64 wrong usage.
 `;
 
-process.exitCode = await command("bin/openstack-config-export", usage, async () => {
-  const { values, positionals } = readOptions({
-    output: { type: "string" },
-    manifest: { type: "string" },
-    outputs: { type: "string" },
-    "chart-version": { type: "string" },
-    prefix: { type: "string" },
-    private: { type: "boolean" },
-    drop: { type: "string", multiple: true },
-    check: { type: "boolean" },
-  });
-  const [stack, ...rest] = positionals;
-  if (stack === undefined || rest.length > 0) throw new UsageError("give one stack");
+const options = {
+  output: { type: "string" },
+  manifest: { type: "string" },
+  outputs: { type: "string" },
+  "chart-version": { type: "string" },
+  prefix: { type: "string" },
+  private: { type: "boolean" },
+  drop: { type: "string", multiple: true },
+  check: { type: "boolean" },
+} as const;
+const name = "bin/openstack-config-export";
+
+process.exitCode = await command({ name, usage, options }, async ({ words, values }) => {
+  const stack = one(words, "stack");
   const { output, prefix, drop = [] } = values;
   if (values.check === true && output === undefined) throw new UsageError("--check needs --output");
   if (drop.length > 0 && output === undefined) throw new UsageError("--drop needs --output");
@@ -70,12 +65,12 @@ process.exitCode = await command("bin/openstack-config-export", usage, async () 
 
   const config = stackSettings(stack);
   if (config === undefined)
-    throw new HandoverError(`Pulumi.${stack}.yaml is not here or not valid: see npm run config -- ${stack}`);
+    throw new CommandError(`Pulumi.${stack}.yaml is not here or not valid: see npm run config -- ${stack}`);
   const outputs = await readOutputs(stack, values.outputs);
   const clusterApi = deployedVersion(outputs, "clusterApi");
   const chartVersion = values["chart-version"] ?? deployedVersion(outputs, "openstackClusterChart");
   if (clusterApi === undefined || chartVersion === undefined) {
-    throw new HandoverError(`stack ${stack} does not tell its versions (output versions): deploy it first`);
+    throw new CommandError(`stack ${stack} does not tell its versions (output versions): deploy it first`);
   }
   const { source, manifest } =
     values.manifest === undefined
@@ -88,7 +83,7 @@ process.exitCode = await command("bin/openstack-config-export", usage, async () 
     );
   }
   if (fitting.length === 0) {
-    throw new HandoverError(
+    throw new CommandError(
       `${source}: no image that Cluster API ${clusterApi} can make clusters of (Kubernetes ${(minors ?? []).map((minor) => `1.${minor}`).join(", ") || "unknown"})`,
     );
   }
@@ -98,9 +93,9 @@ process.exitCode = await command("bin/openstack-config-export", usage, async () 
     before === undefined ? { images: [], templates: [] } : listsOf(before, output ?? "", prefix);
   const unknown = drop.filter((name) => !previous.templates.some((template) => template.name === name));
   if (unknown.length > 0)
-    throw new HandoverError(`--drop: ${output ?? ""} has no template ${unknown.join(", ")}`);
+    throw new CommandError(`--drop: ${output ?? ""} has no template ${unknown.join(", ")}`);
   const inUse = drop.filter((name) => wanted.templates.some((template) => template.name === name));
-  if (inUse.length > 0) throw new HandoverError(`--drop: ${inUse.join(", ")} is current`);
+  if (inUse.length > 0) throw new CommandError(`--drop: ${inUse.join(", ")} is current`);
 
   const text = render(merge(previous, wanted, drop), stack, prefix);
   if (output === undefined) process.stdout.write(text);
@@ -112,7 +107,7 @@ function finish(output: string, before: string | undefined, text: string, check:
   const state = before === text ? "unchanged" : before === undefined ? "missing" : "stale";
   if (check) {
     console.log(`${output}: ${state}`);
-    return state === "unchanged" ? EXIT.ok : EXIT.stale;
+    return state === "unchanged" ? EXIT.ok : EXIT.no;
   }
   if (state !== "unchanged") {
     writeAtomically(output, text, before === undefined ? 0o644 : statSync(output).mode & 0o777);
@@ -144,7 +139,7 @@ function listsOf(text: string, file: string, prefix: string | undefined): Lists 
   try {
     content = parse(text) ?? {};
   } catch {
-    throw new HandoverError(`${file}: not YAML; it was not written by this command`);
+    throw new CommandError(`${file}: not YAML; it was not written by this command`);
   }
   const map = content as Record<string, unknown>;
   const strange = Object.keys(map).filter((key) => key !== names.images && key !== names.templates);
@@ -153,7 +148,7 @@ function listsOf(text: string, file: string, prefix: string | undefined): Lists 
     Array.isArray(list) &&
     list.every((item: unknown) => typeof (item as { name?: unknown } | null)?.name === "string");
   if (strange.length > 0 || !named(images) || !named(templates)) {
-    throw new HandoverError(
+    throw new CommandError(
       `${file}: was not written by this command${strange.length > 0 ? ` (it has ${strange.join(", ")})` : ""}; give another file, and --prefix to put the lists together`,
     );
   }

@@ -2,9 +2,10 @@
  * `npm run plan -- STACK`: everything a stack would create, offline: no credentials, no cloud, no root, no state.
  * What only the cloud can decide is shown as [unknown]; `secure:` values are placeholders and shown as [secret].
  */
-import { writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runEngine } from "../engine/main.ts";
+import { loadPlanner } from "../plan/load.ts";
+import { planTree } from "../plan/tree.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
 import { readArguments } from "./arguments.ts";
 
@@ -18,36 +19,29 @@ Shows what stack STACK would create on an empty site, and what the policy rules 
   --help       this text
 
 Exit codes: 0 planned, whatever the policy says (bin/policy judges by exit code); 1 the configuration or the program
-is wrong; 2 wrong use.
+is wrong; 64 wrong usage.
 `;
 
 const { word: stack, values } = readArguments(
   { name: "npm run plan", usage: HELP, word: "stack" },
   { json: { type: "boolean" }, out: { type: "string" } },
 );
-process.exitCode = await main();
+try {
+  await main(join(import.meta.dirname, ".."));
+} catch (error) {
+  console.error(`npm run plan: ${(error as Error).message}`);
+  // At once: after a failure of the program whatever it left behind could keep the process alive.
+  process.exit(1);
+}
 
-async function main(): Promise<number> {
-  const folder = join(import.meta.dirname, "..");
-  let text = "";
-  const { exitCode, summary } = await runEngine({
-    command: "plan",
-    stack,
-    projectDir: folder,
-    out: { write: (part) => (text += part) },
-  });
-  if (exitCode !== 0) {
-    process.stderr.write(text);
-    return exitCode;
-  }
-  const policy = judgeStack(folder, stack, plannedResources(summary.resources));
-  if (values.json === true) {
-    const { counts, resources } = summary;
-    text = `${JSON.stringify({ stack, counts, resources, policy }, undefined, 2)}\n`;
-  } else {
-    text += `\n${renderPolicy(policy)}\n`;
-  }
-  if (values.out === undefined) process.stdout.write(text);
-  else await writeFile(values.out, text);
-  return 0;
+async function main(folder: string): Promise<void> {
+  const { planStack } = await loadPlanner();
+  const plan = await planStack(folder, stack);
+  const policy = judgeStack(folder, stack, plannedResources(plan.resources));
+  const text =
+    values.json === true
+      ? JSON.stringify({ ...plan, policy }, undefined, 2)
+      : [...planTree(plan), "", renderPolicy(policy)].join("\n");
+  if (values.out === undefined) console.log(text);
+  else writeFileSync(values.out, `${text}\n`);
 }

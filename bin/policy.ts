@@ -2,9 +2,9 @@
  * `bin/policy STACK`: what a stack would create, judged by the rules of policy/rules.ts, offline.
  */
 import { join } from "node:path";
-import { readArguments } from "./arguments.ts";
-import { runEngine } from "../engine/main.ts";
+import { loadPlanner } from "../plan/load.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
+import { readArguments } from "./arguments.ts";
 
 const usage = `Usage: bin/policy STACK [--json]
 
@@ -16,29 +16,25 @@ policy.exemptions). Needs no credentials, contacts nothing, decrypts nothing.
   --help
 
 Exit codes: 0 no mandatory rule is broken; 1 the configuration or the program is wrong, so that nothing could be judged;
-2 a mandatory rule is broken, or wrong usage.
+2 a mandatory rule is broken; 64 wrong usage.
 `;
 
 const { word: stack, values } = readArguments(
   { name: "bin/policy", usage, word: "stack" },
   { json: { type: "boolean" } },
 );
-const json = values.json === true;
-process.exitCode = await main(join(import.meta.dirname, ".."), stack);
+try {
+  process.exitCode = await main(join(import.meta.dirname, ".."));
+} catch (error) {
+  console.error(`bin/policy: ${(error as Error).message}`);
+  // At once: after a failure of the program whatever it left behind could keep the process alive.
+  process.exit(1);
+}
 
-async function main(folder: string, stack: string): Promise<number> {
-  let plan = "";
-  const { exitCode, summary } = await runEngine({
-    command: "plan",
-    stack,
-    projectDir: folder,
-    out: { write: (part) => (plan += part) },
-  });
-  if (exitCode !== 0) {
-    process.stderr.write(`${plan}bin/policy: there is no plan to judge\n`);
-    return 1;
-  }
-  const report = judgeStack(folder, stack, plannedResources(summary.resources));
-  console.log(json ? JSON.stringify(report, null, 2) : renderPolicy(report));
+async function main(folder: string): Promise<number> {
+  const { planStack } = await loadPlanner();
+  const { resources } = await planStack(folder, stack);
+  const report = judgeStack(folder, stack, plannedResources(resources));
+  console.log(values.json === true ? JSON.stringify(report, undefined, 2) : renderPolicy(report));
   return report.verdict === "fail" ? 2 : 0;
 }

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { Redactor } from "../engine/redact.ts";
+import { Redactor } from "../lib/redact.ts";
 
 const VARIABLES = [
   "CAPI_MGMT_GITLAB_TOKEN",

@@ -5,7 +5,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { MagnumConfig } from "../config/schema.ts";
-import { accessWorksScript } from "../lib/cluster-scripts.ts";
+import { accessVerifiedScript } from "../lib/cluster-scripts.ts";
 import { kubeconfigExpiry, kubeconfigServer, tokenKubeconfig } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
 import { type Connection, fingerprint, seedScript } from "./connection.ts";
@@ -14,7 +14,7 @@ import { type Connection, fingerprint, seedScript } from "./connection.ts";
 const ACCOUNT = "capi-mgmt";
 
 /** An API server may need a moment until it knows a new account; the cluster itself is ready by now. */
-const WORK_TIMEOUT = "1m";
+const VERIFY_TIMEOUT = "1m";
 
 export interface MagnumAccessArgs {
   readonly connection: pulumi.Input<Connection>;
@@ -30,21 +30,18 @@ export interface MagnumAccessArgs {
 
 /** A kubeconfig with everything inline. */
 export class MagnumAccess extends pulumi.ComponentResource {
-  /**
-   * `magnumKubeconfig`, secret; and with a certificate `magnumKubeconfigExpiry`, when it ends (ISO 8601). A token
-   * ends only when it is revoked.
-   */
-  readonly stackOutputs: Readonly<Record<string, pulumi.Output<string | undefined>>>;
+  /** What Magnum's driver is given, once it has been used from the seed. Secret. */
+  readonly kubeconfig: pulumi.Output<string>;
+  /** When its certificate ends (ISO 8601); undefined with a token, which ends only when it is revoked. */
+  readonly kubeconfigExpiry: pulumi.Output<string | undefined> | undefined;
 
   constructor(name: string, args: MagnumAccessArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:MagnumAccess", name, {}, opts);
     const { kind, rotation } = args.magnum.kubeconfig;
     const admin = pulumi.secret(args.adminKubeconfig);
     if (kind === "certificate") {
-      this.stackOutputs = {
-        magnumKubeconfig: this.working(name, args, admin, undefined),
-        magnumKubeconfigExpiry: pulumi.unsecret(admin.apply(kubeconfigExpiry)),
-      };
+      this.kubeconfig = this.verified(name, args, admin, undefined);
+      this.kubeconfigExpiry = pulumi.unsecret(admin.apply(kubeconfigExpiry));
     } else {
       const token = this.token(name, rotation);
       const kubeconfig = pulumi.secret(
@@ -57,36 +54,35 @@ export class MagnumAccess extends pulumi.ComponentResource {
           }),
         ),
       );
-      this.stackOutputs = {
-        magnumKubeconfig: this.working(name, args, kubeconfig, token.metadata.name),
-      };
+      this.kubeconfig = this.verified(name, args, kubeconfig, token.metadata.name);
+      this.kubeconfigExpiry = undefined;
     }
     // Without the kubeconfig: a secret stands in the state once, where it is made (docs/decisions).
-    const { magnumKubeconfigExpiry } = this.stackOutputs;
-    this.registerOutputs(magnumKubeconfigExpiry === undefined ? {} : { magnumKubeconfigExpiry });
+    const { kubeconfigExpiry: expiry } = this;
+    this.registerOutputs(expiry === undefined ? {} : { kubeconfigExpiry: expiry });
   }
 
   /**
    * The kubeconfig once the seed has used its like, by the address that Magnum will use. An engine deletes what it
    * replaced after everything else went well: where this fails, the old token stays.
    */
-  private working(
+  private verified(
     name: string,
     args: MagnumAccessArgs,
     kubeconfig: pulumi.Output<string>,
     tokenSecret: pulumi.Output<string> | undefined,
   ): pulumi.Output<string> {
     const { connection, serverId, clusterName: cluster } = args;
-    const works = seedScript(
+    const verified = seedScript(
       `${name}-works`,
       {
         connection,
         script: pulumi.output(tokenSecret).apply((secret) =>
-          accessWorksScript({
+          accessVerifiedScript({
             cluster,
             namespace: CLUSTER_NAMESPACE,
             token: secret === undefined ? undefined : { namespace: ACCOUNT, secret },
-            timeout: WORK_TIMEOUT,
+            timeout: VERIFY_TIMEOUT,
           }),
         ),
         // No secret: the kubeconfig's token or key alone has more entropy than the sum.
@@ -94,7 +90,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    return pulumi.all([kubeconfig, works.stdout]).apply(([text]) => text);
+    return pulumi.all([kubeconfig, verified.stdout]).apply(([text]) => text);
   }
 
   /**

@@ -5,7 +5,8 @@
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/schema.ts";
-import { imageProperties, templateLabels, templateName } from "../lib/cluster-templates.ts";
+import { templateName } from "../config/templateName.ts";
+import { imageProperties, templateLabels } from "../lib/cluster-templates.ts";
 import { MachineImage } from "./machineImage.ts";
 
 type Template = Config["magnum"]["templates"]["list"][number];

@@ -37,8 +37,11 @@ export function formatProblems(subject: string, problems: readonly Problem[]): s
   return [`${subject}: ${count} in the configuration`, ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
+/** A failure that an operator can mend: commands report it without a stack trace. */
+export class InputError extends Error {}
+
 /** Thrown by those who need a configuration and did not get one. The message is the whole report. */
-export class ConfigError extends Error {
+export class ConfigError extends InputError {
   readonly problems: readonly Problem[];
 
   constructor(subject: string, problems: readonly Problem[]) {

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { PLACEHOLDER_SECRET } from "./credentials.ts";
-import type { Problem } from "./problems.ts";
+import { InputError, type Problem } from "./problems.ts";
 import { configSchema } from "./schema.ts";
 import { closestOf } from "./nearest.ts";
 import { fields } from "./schemaTree.ts";
@@ -20,6 +20,8 @@ export interface StackFile {
   readonly name: string;
   /** Values by top-level key, `secure:` values being placeholders. */
   readonly values: Record<string, unknown>;
+  /** Everything under `config` by full key, for example `capi-mgmt:seed`, `secure:` values being placeholders. */
+  readonly all: Record<string, unknown>;
   /** Paths of the `secure:` values. */
   readonly encryptedPaths: ReadonlySet<string>;
   /** Wrong namespaces and sections encrypted as a whole. */
@@ -64,7 +66,7 @@ export function readStackFile(folder: string, stack: string): StackFile {
   const file = join(folder, name);
   if (!existsSync(file)) {
     const known = stackNames(folder);
-    throw new Error(`no ${name} (stacks here: ${known.length === 0 ? "none" : known.join(", ")})`);
+    throw new InputError(`no ${name} (stacks here: ${known.length === 0 ? "none" : known.join(", ")})`);
   }
   return parseStackFile(name, readFileSync(file, "utf8"));
 }
@@ -81,7 +83,7 @@ export function parseStackFile(name: string, text: string): StackFile {
   } catch (error) {
     const place = (error as { linePos?: { line: number; col: number }[] }).linePos?.[0];
     const where = place === undefined ? "" : `, line ${place.line}, column ${place.col}`;
-    throw new Error(`${name} is not YAML${where}`);
+    throw new InputError(`${name} is not YAML${where}`);
   }
   const config = valueAt(document, ["config"]);
   const encryptedPaths = new Set<string>();
@@ -106,7 +108,8 @@ export function parseStackFile(name: string, text: string): StackFile {
       legal: "only secret fields encrypted, with pulumi config set --secret --path",
     });
   }
-  return { name, values, encryptedPaths, problems };
+  const all = Object.fromEntries(entries.map(([key, value]) => [key, opened(value, [], new Set())]));
+  return { name, values, all, encryptedPaths, problems };
 }
 
 /** Keys of other namespaces that look like a slip of ours. */

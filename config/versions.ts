@@ -2,30 +2,18 @@
  * Which releases go together, as upstream states it. One table an upstream statement; checks/versions.ts applies
  * them. To support a newer release, add its row here after reading the statement named above the table.
  */
+import { gte, parse, SemVer } from "semver";
 
 /** A release's numbers. */
-export interface Release {
-  readonly major: number;
-  readonly minor: number;
-  readonly patch: number;
-}
+export type Release = SemVer;
 
 /** Reads `v1.34.8`, `1.34.8` or `v1.34.8+k3s1`; undefined if it is none of these. */
 export function parseRelease(text: string): Release | undefined {
-  const match = /^v?(\d+)\.(\d+)\.(\d+)/.exec(text);
-  return match === null
-    ? undefined
-    : { major: Number(match[1]), minor: Number(match[2]), patch: Number(match[3]) };
+  return parse(text) ?? undefined;
 }
 
-/** Whether one release is the other or newer. */
-export function atLeast(one: Release, other: Release): boolean {
-  return one.major !== other.major
-    ? one.major > other.major
-    : one.minor !== other.minor
-      ? one.minor > other.minor
-      : one.patch >= other.patch;
-}
+/** Whether one release is the other or newer. A pre-release comes before its release; what follows `+` does not count. */
+export const atLeast: (one: Release, other: Release) => boolean = gte;
 
 /**
  * Kubernetes minors (of 1.x) on which a Cluster API release may run, and, where a later patch of Cluster API
@@ -51,7 +39,7 @@ export const CAPO_NEEDS_CLUSTER_API: Readonly<
 };
 
 /** Oldest CAPO that the janitor works with: its chart from 0.15.0 needs the OpenStackClusterIdentity kinds of 0.14. */
-export const JANITOR_NEEDS_CAPO: Release = { major: 0, minor: 14, patch: 0 };
+export const JANITOR_NEEDS_CAPO = new SemVer("0.14.0");
 
 /** Oldest Kubernetes that openstack-resource-controller runs on, by its documentation. */
 export const ORC_NEEDS_KUBERNETES_MINOR = 29;
@@ -60,10 +48,10 @@ export const ORC_NEEDS_KUBERNETES_MINOR = 29;
 export const KUBECTL_SKEW = 1;
 
 /** First release of the chart openstack-cluster that reads controlPlane.certificatesExpiryDays comes after this one. */
-export const CHART_WITHOUT_CERTIFICATE_ROLLOUT: Release = { major: 0, minor: 27, patch: 0 };
+export const CHART_WITHOUT_CERTIFICATE_ROLLOUT = new SemVer("0.27.0");
 
 /** First chart that reads apiServer.allowedCIDRs: capi-helm-charts #699. Older ones leave the API open to all. */
-export const CHART_WITH_ALLOWED_CIDRS: Release = { major: 0, minor: 24, patch: 0 };
+export const CHART_WITH_ALLOWED_CIDRS = new SemVer("0.24.0");
 
 /** The Kubernetes minors a Cluster API release may run on; undefined if the release is not in the table. */
 export function kubernetesMinorsFor(clusterApi: Release): number[] | undefined {

@@ -11,7 +11,7 @@ import { inTree, type KayobeTree } from "./kayobeTree.ts";
 import { asTemplate, fromTemplate } from "./kollaTemplate.ts";
 import { magnumAccess } from "./kubeconfig.ts";
 import { type Deployed, mergeMagnumConf } from "./magnumConf.ts";
-import { EXIT, HandoverError } from "../lib/problem.ts";
+import { EXIT, CommandError } from "../lib/command-error.ts";
 import { isVault, type Vault, WrongPassword } from "./vault.ts";
 
 /** Only the operator reads the file, encrypted or not: stackhpc-kayobe-config's own vault files have it too. */
@@ -40,7 +40,7 @@ export interface FilePlan {
 /**
  * Compares both files with the stack; nothing is written before `write` of a plan is called.
  *
- * @throws HandoverError if a file is there that may not be replaced, or the kubeconfig is not usable
+ * @throws CommandError if a file is there that may not be replaced, or the kubeconfig is not usable
  */
 export async function planExport(input: KayobeExport): Promise<FilePlan[]> {
   magnumAccess(input.kubeconfig);
@@ -67,7 +67,7 @@ async function planKubeconfig({ tree, vault, kubeconfig, replace }: KayobeExport
   const name = inTree(tree, file);
   const refuse = (reason: string): FilePlan => {
     if (replace) return plan("stale", `replaced as told: ${reason}`);
-    throw new HandoverError(`${name}: ${reason}; to replace it, say --replace`, EXIT.refused);
+    throw new CommandError(`${name}: ${reason}; to replace it, say --replace`, EXIT.refused);
   };
   if (!isVault(there)) return refuse("is there and not encrypted with Ansible Vault");
   let plain: string;

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 
 export interface KayobeTree {
   /** The repository. */
@@ -21,10 +21,10 @@ export interface KayobeTree {
 /**
  * Finds the files in a kayobe-config repository; they need not exist.
  *
- * @throws HandoverError if the folder is no kayobe-config, or has no such environment
+ * @throws CommandError if the folder is no kayobe-config, or has no such environment
  */
 export function kayobeTree(root: string, environment: string | undefined): KayobeTree {
-  if (!isFolder(root)) throw new HandoverError(`${root}: no such folder`);
+  if (!isFolder(root)) throw new CommandError(`${root}: no such folder`);
   const etc = join(root, "etc", "kayobe");
   // Every kayobe-config has kolla.yml: kayobe's own etc/ has it, and what to deploy stands there.
   if (!existsSync(join(etc, "kolla.yml"))) {
@@ -32,13 +32,13 @@ export function kayobeTree(root: string, environment: string | undefined): Kayob
       basename(root) === "kayobe" && existsSync(join(root, "kolla.yml"))
         ? "give the repository, two folders up"
         : "a kayobe-config repository has etc/kayobe/kolla.yml";
-    throw new HandoverError(`${root}: not a kayobe-config repository (${hint})`);
+    throw new CommandError(`${root}: not a kayobe-config repository (${hint})`);
   }
   const environments = join(etc, "environments");
   const there = isFolder(environments) ? folders(environments) : [];
   if (environment !== undefined && !there.includes(environment)) {
     const legal = there.length === 0 ? "it has no environments" : `there are: ${there.join(", ")}`;
-    throw new HandoverError(`${root}: no environment ${environment} (${legal})`);
+    throw new CommandError(`${root}: no environment ${environment} (${legal})`);
   }
   const base = environment === undefined ? etc : join(environments, environment);
   const kollaConfig = join(base, "kolla", "config");

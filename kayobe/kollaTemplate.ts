@@ -2,7 +2,7 @@
  * Text that survives kolla-ansible's template module. The module reads the file as a Jinja template (role magnum,
  * task "Copying over kubeconfig file"), so that braces in it would be evaluated.
  */
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 
 /** Jinja's delimiters, and the first line with which a file sets its own (Ansible's #jinja2: header). */
 const SPECIAL = /\{\{|\{%|\{#|^#jinja2:/;
@@ -14,7 +14,7 @@ const SPECIAL = /\{\{|\{%|\{#|^#jinja2:/;
 export function asTemplate(text: string): string {
   if (!SPECIAL.test(text)) return text;
   if (/\{%-?\+?\s*endraw/.test(text)) {
-    throw new HandoverError("the kubeconfig holds Jinja's endraw, which no template can carry");
+    throw new CommandError("the kubeconfig holds Jinja's endraw, which no template can carry");
   }
   // The module trims the newline after a block (trim_blocks): none stands there.
   return `{% raw %}${text}{% endraw %}`;

@@ -4,7 +4,7 @@
  */
 import { parseRelease } from "../config/versions.ts";
 import { type Change, iniValue, setIni } from "./ini.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 
 /** The chart's name in its repository: magnum-capi-helm's default. */
 const CHART = "openstack-cluster";
@@ -38,13 +38,13 @@ export interface Deployed {
  * our version table serves.
  *
  * @param text what is there; empty for a new file
- * @throws HandoverError if no release of the driver works with the deployed Cluster API
+ * @throws CommandError if no release of the driver works with the deployed Cluster API
  */
 export function mergeMagnumConf(text: string, deployed: Deployed): { text: string; changes: Change[] } {
   const clusterApi = deployed.clusterApi === undefined ? undefined : parseRelease(deployed.clusterApi);
   if (clusterApi !== undefined && (clusterApi.major > 1 || clusterApi.minor >= CLUSTER_API_WITHOUT_V1BETA1)) {
     // Its api_resources would move the paths, but it waits for conditions that v1beta2 does not have.
-    throw new HandoverError(
+    throw new CommandError(
       `Cluster API ${deployed.clusterApi ?? ""} no longer serves v1beta1, which magnum-capi-helm 1.4.0 needs: leave magnum.conf to yourself with --no-magnum-conf`,
     );
   }

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "yaml";
 import { parseRelease, workloadMinorsFor } from "../config/versions.ts";
-import { imageProperties, templateLabels, templateName } from "../lib/cluster-templates.ts";
+import { templateName } from "../config/templateName.ts";
+import { imageProperties, templateLabels } from "../lib/cluster-templates.ts";
 import type { KubernetesImage } from "../releases/imageManifest.ts";
 
 /** What every template of a site has in common. */

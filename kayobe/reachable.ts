@@ -5,10 +5,9 @@
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
-import type { Outputs } from "../bin/stackOutputs.ts";
-import { textOutput } from "../bin/commandLine.ts";
+import { type Outputs, textOutput } from "../lib/outputs.ts";
 import { type Access, magnumAccess } from "./kubeconfig.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 import { runOnSeed } from "./seedRun.ts";
 
 /** Milliseconds; a healthy API answers in a fraction of one second, also over a VPN. */
@@ -17,7 +16,7 @@ const TIMEOUT = 15_000;
 /**
  * Checks both requirements and prints what was reached.
  *
- * @throws HandoverError with every requirement that is not met
+ * @throws CommandError with every requirement that is not met
  */
 export async function checkReachable(stack: string, outputs: Outputs, kubeconfig: string): Promise<void> {
   const results = await Promise.allSettled([
@@ -29,22 +28,22 @@ export async function checkReachable(stack: string, outputs: Outputs, kubeconfig
     if (result.status === "fulfilled") for (const line of result.value) console.log(line);
     else if (result.reason instanceof Error) problems.push(result.reason.message);
   }
-  if (problems.length > 0) throw new HandoverError(problems.join("\n"));
+  if (problems.length > 0) throw new CommandError(problems.join("\n"));
 }
 
-/** Connects as magnum-capi-helm does. Answers what to print; throws HandoverError with the likely cause. */
+/** Connects as magnum-capi-helm does. Answers what to print; throws CommandError with the likely cause. */
 export async function apiVersion(access: Access): Promise<string[]> {
   const { server } = access;
   const version = await get(access, "/version");
   // /version is open to anyone in some clusters: only a request that needs the account proves it.
   const review = await get(access, "/api/v1/namespaces?limit=1");
   if (review.status === 401) {
-    throw new HandoverError(
+    throw new CommandError(
       `${server}: refuses the kubeconfig's ${access.token === undefined ? "certificate" : "token"} (HTTP 401): it was revoked or has ended; run pulumi up and export again`,
     );
   }
   if (review.status !== 200)
-    throw new HandoverError(`${server}: HTTP ${review.status} to the kubeconfig's account`);
+    throw new CommandError(`${server}: HTTP ${review.status} to the kubeconfig's account`);
   const { gitVersion } = JSON.parse(version.body) as { gitVersion?: string };
   return [`${server}: reached from this machine, Kubernetes ${gitVersion ?? "of unknown version"}`];
 }
@@ -60,7 +59,7 @@ function get(access: Access, path: string): Promise<{ status: number; body: stri
     });
     sent.on("timeout", () => sent.destroy(Object.assign(new Error(), { code: "ETIMEDOUT" })));
     sent.on("error", (error: NodeJS.ErrnoException) =>
-      reject(new HandoverError(`${access.server}: ${reason(error)}`)),
+      reject(new CommandError(`${access.server}: ${reason(error)}`)),
     );
     sent.on("response", (answer) => {
       let body = "";
@@ -98,11 +97,11 @@ async function seedReachesOpenstack(stack: string, outputs: Outputs): Promise<st
   const words = ["sudo", "python3", "-", textOutput(stack, outputs, "clusterName")];
   const answer = await runOnSeed(stack, outputs, words, program);
   const result = JSON.parse(answer) as { problem?: string; endpoints?: Endpoint[] };
-  if (result.problem !== undefined) throw new HandoverError(`the seed: ${result.problem}`);
+  if (result.problem !== undefined) throw new CommandError(`the seed: ${result.problem}`);
   const endpoints = result.endpoints ?? [];
   const wrong = endpoints.filter(({ problem }) => problem !== undefined);
   if (wrong.length > 0) {
-    throw new HandoverError(
+    throw new CommandError(
       wrong
         .map(
           ({ type, url, problem }) => `OpenStack's ${type} API ${url ?? ""} from the seed: ${problem ?? ""}`,

@@ -1,13 +1,10 @@
 /**
  * Running a program on the seed over SSH, its text and its answer by pipes.
  */
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { sshArguments, target } from "../bin/seed-ssh.ts";
-import type { Outputs } from "../bin/stackOutputs.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { execa } from "execa";
+import { CommandError } from "../lib/command-error.ts";
+import type { Outputs } from "../lib/outputs.ts";
+import { keyFolder, seedTarget, sshArguments } from "../lib/seed-ssh.ts";
 
 /** Seconds until a seed that does not answer counts as unreachable. */
 const CONNECT_TIMEOUT = 20;
@@ -16,7 +13,7 @@ const CONNECT_TIMEOUT = 20;
  * Runs a command on the seed of a stack and answers what it printed.
  *
  * @param input the command's standard input
- * @throws HandoverError if SSH or the command fails, with their last words
+ * @throws CommandError if SSH or the command fails, with their last words
  */
 export async function runOnSeed(
   stack: string,
@@ -24,31 +21,20 @@ export async function runOnSeed(
   command: readonly string[],
   input: string,
 ): Promise<string> {
-  const to = target(stack, outputs);
-  const folder = mkdtempSync(join(tmpdir(), "capi-mgmt-seed-"));
+  const to = seedTarget(stack, outputs);
+  const { folder, remove } = keyFolder(to);
   try {
-    writeFileSync(join(folder, "key"), to.privateKey, { mode: 0o600 });
-    writeFileSync(join(folder, "known_hosts"), to.knownHost, { mode: 0o600 });
     const limits = ["-o", "BatchMode=yes", "-o", `ConnectTimeout=${CONNECT_TIMEOUT}`];
-    return await pipe([...limits, ...sshArguments(to, folder, command)], input, to.address);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function pipe(args: readonly string[], input: string, address: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn("ssh", args, { stdio: ["pipe", "pipe", "pipe"] });
-    let output = "";
-    let errors = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (errors += chunk));
-    child.stdin.on("error", () => undefined);
-    child.on("error", (error) => reject(new HandoverError(`ssh cannot be run: ${error.message}`)));
-    child.on("close", (code) => {
-      if (code === 0) resolve(output);
-      else reject(new HandoverError(`the seed (${address}): ${errors.trim() || `exit code ${code}`}`));
+    const args = [...limits, ...sshArguments(to, folder, command)];
+    const { stdout, stderr, failed, code, exitCode, shortMessage } = await execa("ssh", args, {
+      input,
+      reject: false,
     });
-    child.stdin.end(input);
-  });
+    if (code !== undefined) throw new CommandError(`ssh cannot be run: ${shortMessage}`);
+    if (failed)
+      throw new CommandError(`the seed (${to.address}): ${stderr.trim() || `exit code ${exitCode}`}`);
+    return stdout;
+  } finally {
+    remove();
+  }
 }

@@ -2,11 +2,11 @@
  * Ansible Vault, by the operator's own ansible-vault: its format, its key derivation, its password scripts. What is
  * encrypted goes in and out by pipes; a secret in plain is never on disk and in no argument.
  */
-import { spawn } from "node:child_process";
 import { accessSync, constants, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HandoverError } from "../lib/problem.ts";
+import { execa } from "execa";
+import { CommandError } from "../lib/command-error.ts";
 
 /** True for text that says of itself that Ansible Vault wrote it. */
 export function isVault(content: string): boolean {
@@ -27,35 +27,34 @@ export class Vault {
   private readonly passwordFile: string;
   private readonly program: string;
 
-  /** @throws HandoverError if the password file cannot be read */
+  /** @throws CommandError if the password file cannot be read */
   constructor(options: VaultOptions) {
     this.passwordFile = options.passwordFile;
     this.program = options.program ?? process.env["ANSIBLE_VAULT"] ?? "ansible-vault";
     const found = statSync(this.passwordFile, { throwIfNoEntry: false });
-    if (found === undefined)
-      throw new HandoverError(`vault password file ${this.passwordFile}: no such file`);
-    if (!found.isFile()) throw new HandoverError(`vault password file ${this.passwordFile}: not a file`);
+    if (found === undefined) throw new CommandError(`vault password file ${this.passwordFile}: no such file`);
+    if (!found.isFile()) throw new CommandError(`vault password file ${this.passwordFile}: not a file`);
     try {
       accessSync(this.passwordFile, constants.R_OK);
     } catch {
-      throw new HandoverError(`vault password file ${this.passwordFile}: cannot be read by you`);
+      throw new CommandError(`vault password file ${this.passwordFile}: cannot be read by you`);
     }
   }
 
   /** Encrypts with AES256 and a new salt: the same text gives another result each time. */
   async encrypt(plain: string): Promise<string> {
     const result = await this.run("encrypt", plain, ["--encrypt-vault-id", "default"]);
-    if (result.code !== 0) throw new HandoverError(`ansible-vault encrypt: ${result.reason}`);
-    if (!isVault(result.output)) throw new HandoverError("ansible-vault encrypt gave something unencrypted");
+    if (result.code !== 0) throw new CommandError(`ansible-vault encrypt: ${result.reason}`);
+    if (!isVault(result.output)) throw new CommandError("ansible-vault encrypt gave something unencrypted");
     return result.output.endsWith("\n") ? result.output : `${result.output}\n`;
   }
 
-  /** @throws WrongPassword, or HandoverError for any other failure */
+  /** @throws WrongPassword, or CommandError for any other failure */
   async decrypt(encrypted: string): Promise<string> {
     const result = await this.run("decrypt", encrypted, []);
     if (result.code === 0) return result.output;
     if (/decryption failed|no vault secrets/i.test(result.reason)) throw new WrongPassword(result.reason);
-    throw new HandoverError(`ansible-vault decrypt: ${result.reason}`);
+    throw new CommandError(`ansible-vault decrypt: ${result.reason}`);
   }
 
   private async run(action: string, input: string, more: readonly string[]) {
@@ -77,31 +76,15 @@ function environment(settings: string): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(inherited), ANSIBLE_CONFIG: settings, ANSIBLE_NOCOLOR: "1" };
 }
 
-function pipe(
-  program: string,
-  args: readonly string[],
-  input: string,
-  env: NodeJS.ProcessEnv,
-): Promise<{ code: number; output: string; reason: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env });
-    const output: Buffer[] = [];
-    let errors = "";
-    child.stdout.on("data", (chunk: Buffer) => output.push(chunk));
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (errors += chunk));
-    // A program that ends before it has read everything is judged by its exit code.
-    child.stdin.on("error", () => undefined);
-    child.on("error", (error: NodeJS.ErrnoException) => {
-      const hint =
-        error.code === "ENOENT"
-          ? "is not installed: activate the virtual environment that kayobe runs in, or set ANSIBLE_VAULT to the program"
-          : error.message;
-      reject(new HandoverError(`${program} ${hint}`));
-    });
-    child.on("close", (code) => {
-      const reason = errors.trim().replaceAll(/^(\[ERROR\]: |ERROR! )/gm, "");
-      resolve({ code: code ?? 128, output: Buffer.concat(output).toString("utf8"), reason });
-    });
-    child.stdin.end(input);
-  });
+async function pipe(program: string, args: readonly string[], input: string, env: NodeJS.ProcessEnv) {
+  const options = { input, env, extendEnv: false, reject: false, stripFinalNewline: false } as const;
+  const { stdout, stderr, exitCode, code, shortMessage } = await execa(program, args, options);
+  if (code === "ENOENT") {
+    throw new CommandError(
+      `${program} is not installed: activate the virtual environment that kayobe runs in, or set ANSIBLE_VAULT to the program`,
+    );
+  }
+  if (code !== undefined) throw new CommandError(shortMessage ?? `${program} cannot be run`);
+  const reason = stderr.trim().replaceAll(/^(\[ERROR\]: |ERROR! )/gm, "");
+  return { code: exitCode ?? 128, output: stdout, reason };
 }

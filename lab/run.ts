@@ -2,7 +2,7 @@
  * Running commands: captured, with input on stdin, errors that show the command's own last words.
  * Secrets travel by stdin or environment, never in the arguments, because arguments are shown in errors.
  */
-import { spawn } from "node:child_process";
+import { execa } from "execa";
 import { namespace } from "./site.ts";
 
 interface RunOptions {
@@ -38,40 +38,28 @@ export function lastLines(text: string, count: number): string {
  * Runs a command to its end.
  * @throws Error naming the command, its exit code and the last 15 lines it wrote.
  */
-export function run(command: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
-  return new Promise((done, fail) => {
-    const child = spawn(command, args, {
-      cwd: options.cwd,
-      env: { ...process.env, ...options.env },
-      stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-      timeout: options.timeout,
-      signal: options.signal,
-    });
-    let stdout = "";
-    let stderr = "";
-    const feed = (chunk: string) => {
-      if (options.onLine) for (const line of chunk.split("\n")) if (line.trim()) options.onLine(line);
-    };
-    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
-      stdout += chunk;
-      feed(chunk);
-    });
-    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
-      stderr += chunk;
-      feed(chunk);
-    });
-    child.on("error", fail);
-    child.on("close", (exit, killedBy) => {
-      const code = exit ?? 128;
-      if (code === 0 || options.allowFailure) return done({ code, stdout, stderr });
-      const how = killedBy ? `was ended by ${killedBy}` : `ended with exit code ${code}`;
-      fail(new Error(`${[command, ...args].join(" ")} ${how}:\n${lastLines(stderr || stdout, 15)}`));
-    });
-    if (options.input !== undefined) {
-      child.stdin?.on("error", () => undefined); // the command may end without reading; its exit code tells
-      child.stdin?.end(options.input);
-    }
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
+  const { onLine, allowFailure, signal, input, ...others } = options;
+  const child = execa(command, args, {
+    ...others,
+    ...(input === undefined ? { stdin: "ignore" } : { input }),
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    all: true,
+    reject: false,
+    stripFinalNewline: false,
   });
+  if (onLine !== undefined)
+    for await (const line of child.iterable({ from: "all" })) if (line.trim()) onLine(line);
+  const { stdout, stderr, exitCode, code, failed, shortMessage, signal: killedBy } = await child;
+  const answer = { code: exitCode ?? 128, stdout, stderr };
+  if (!failed || (allowFailure === true && code === undefined)) return answer;
+  if (exitCode === undefined && killedBy === undefined) throw new Error(shortMessage);
+  const how = killedBy === undefined ? `ended with exit code ${exitCode}` : `was ended by ${killedBy}`;
+  throw new Error(`${[command, ...args].join(" ")} ${how}:\n${lastLines(stderr || stdout, 15)}`);
 }
 
 /**

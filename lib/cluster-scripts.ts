@@ -65,7 +65,7 @@ export function cloudReachableScript(args: {
 }
 
 /** Fails with the likely cause if Magnum's kubeconfig, put together on the seed, does not work there. */
-export function accessWorksScript(
+export function accessVerifiedScript(
   args: ClusterArgs & {
     /** The secret with the token; without it the kubeconfig is the cluster's own. */
     readonly token: { readonly namespace: string; readonly secret: string } | undefined;
@@ -73,7 +73,7 @@ export function accessWorksScript(
     readonly timeout: string;
   },
 ): string {
-  return script(["access-works"], {
+  return script(["access-verified"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     TOKEN_NAMESPACE: args.token?.namespace,

@@ -3,23 +3,6 @@
  * the image) and coe kubernetes. Upstream analogue: openstack-config's magnum-capi-templates.j2.
  */
 
-export interface TemplateReleases {
-  /** With or without v. */
-  readonly kubernetesVersion: string;
-  readonly chartVersion: string;
-  /** Default: 1. */
-  readonly revision?: number | undefined;
-}
-
-/**
- * Name of a template. A template that clusters use cannot be changed (terraform-provider-openstack #949), so whatever
- * differs has a name of its own.
- */
-export function templateName({ kubernetesVersion, chartVersion, revision }: TemplateReleases): string {
-  const suffix = revision === undefined || revision === 1 ? "" : `-${revision}`;
-  return `kubernetes-v${kubernetesVersion.replace(/^v/, "")}-chart-${chartVersion}${suffix}`;
-}
-
 /** Labels of a template: openstack-config's, and the site's over them. */
 export function templateLabels(
   chartVersion: string,

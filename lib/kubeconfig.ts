@@ -4,6 +4,8 @@
  */
 import { X509Certificate } from "node:crypto";
 import { parse, stringify } from "yaml";
+import { InputError } from "../config/problems.ts";
+import { isMap, valueAt } from "../config/tree.ts";
 
 export interface TokenKubeconfigArgs {
   /** Name of cluster, context and user in the document. */
@@ -39,44 +41,73 @@ export function tokenKubeconfig(args: TokenKubeconfigArgs): string {
   );
 }
 
-interface KubeconfigDocument {
-  clusters?: { name: string; cluster: { server?: string; "certificate-authority-data"?: string } }[];
-  users?: { name: string; user: { "client-certificate-data"?: string } }[];
-  contexts?: { name: string; context: { cluster: string; user: string } }[];
-  "current-context"?: string;
+/** Cluster and user of a kubeconfig's current context, as they stand there; what is inline in them may be secret. */
+export interface CurrentContext {
+  readonly cluster: Readonly<Record<string, unknown>>;
+  readonly user: Readonly<Record<string, unknown>>;
 }
 
-function current(kubeconfig: string) {
-  const document = parse(kubeconfig) as KubeconfigDocument | null;
-  const context = document?.contexts?.find(({ name }) => name === document["current-context"])?.context;
-  const cluster = document?.clusters?.find(({ name }) => name === context?.cluster)?.cluster;
-  const user = document?.users?.find(({ name }) => name === context?.user)?.user;
-  if (cluster === undefined || user === undefined) {
-    throw new Error("the kubeconfig's current context names no cluster and user that it contains");
+/**
+ * The only reader of kubeconfigs.
+ *
+ * @throws InputError if there is no complete current context; the message holds nothing of the text
+ */
+export function currentContext(kubeconfig: string): CurrentContext {
+  let document: unknown;
+  try {
+    document = parse(kubeconfig);
+  } catch {
+    // YAML's own message would quote the text.
+    throw new InputError("the kubeconfig is not YAML");
   }
-  return { cluster, user };
+  const entry = (list: string, name: unknown, key: string) => {
+    const entries = valueAt(document, [list]);
+    const found: unknown = Array.isArray(entries)
+      ? entries.find((item: unknown) => name !== undefined && valueAt(item, ["name"]) === name)
+      : undefined;
+    const value = valueAt(found, [key]);
+    if (!isMap(value)) {
+      throw new InputError(
+        `the kubeconfig's current context names no cluster and user that it contains (nothing in ${list})`,
+      );
+    }
+    return value;
+  };
+  const context = entry("contexts", valueAt(document, ["current-context"]), "context");
+  return {
+    cluster: entry("clusters", context["cluster"], "cluster"),
+    user: entry("users", context["user"], "user"),
+  };
+}
+
+/** Text that a kubeconfig holds in base64; undefined where it holds none. */
+export function inline(entry: Readonly<Record<string, unknown>>, key: string): string | undefined {
+  const data = entry[key];
+  return typeof data === "string" ? Buffer.from(data, "base64").toString("utf8") : undefined;
 }
 
 /** The API's address in a kubeconfig's current context, https://<address>:<port>. */
 export function kubeconfigServer(kubeconfig: string): string {
-  const { server } = current(kubeconfig).cluster;
-  if (server === undefined) throw new Error("the kubeconfig's current cluster has no server");
+  const { server } = currentContext(kubeconfig).cluster;
+  if (typeof server !== "string") throw new InputError("the kubeconfig's current cluster has no server");
   return server;
 }
 
 /** The certificates that signed the API's certificate, PEM. */
 export function kubeconfigCaCert(kubeconfig: string): string {
-  const data = current(kubeconfig).cluster["certificate-authority-data"];
-  if (data === undefined)
-    throw new Error("the kubeconfig's current cluster has no certificate-authority-data");
-  return Buffer.from(data, "base64").toString("utf8");
+  const caCert = inline(currentContext(kubeconfig).cluster, "certificate-authority-data");
+  if (caCert === undefined) {
+    throw new InputError("the kubeconfig's current cluster has no certificate-authority-data");
+  }
+  return caCert;
 }
 
 /** When the client certificate of a kubeconfig ends (ISO 8601), or undefined where it holds none. */
 export function kubeconfigExpiry(kubeconfig: string): string | undefined {
-  const data = current(kubeconfig).user["client-certificate-data"];
-  if (data === undefined) return undefined;
-  return new Date(new X509Certificate(Buffer.from(data, "base64")).validTo).toISOString();
+  const certificate = inline(currentContext(kubeconfig).user, "client-certificate-data");
+  return certificate === undefined
+    ? undefined
+    : new Date(new X509Certificate(certificate).validTo).toISOString();
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request as send } from "undici";
-import type { Credentials } from "./credentials.ts";
+import type { Connection } from "./connection.ts";
 import { CloudError, ConnectionError, wordsOf } from "./errors.ts";
 import { attemptsFor, causeCode, isCertificateProblem, mayRepeat, wasNeverSent } from "./retry.ts";
 
@@ -82,23 +82,23 @@ export interface Scope {
 
 export class Cloud {
   private readonly agent: Agent;
-  private readonly credentials: Credentials;
+  private readonly connection: Connection;
   private token: Promise<Token> | undefined;
   private readonly memory = new Map<string, Promise<string | undefined>>();
   private readonly queues = new Map<string, Promise<unknown>>();
 
-  constructor(credentials: Credentials) {
-    this.credentials = credentials;
+  constructor(connection: Connection) {
+    this.connection = connection;
     this.agent = new Agent({
       keepAliveTimeout: 30_000,
       headersTimeout: ANSWER_TIMEOUT,
       bodyTimeout: ANSWER_TIMEOUT,
       connect: {
         timeout: 15_000,
-        rejectUnauthorized: !credentials.insecure,
-        ...(credentials.ca ? { ca: credentials.ca } : {}),
-        ...(credentials.certificate ? { cert: credentials.certificate } : {}),
-        ...(credentials.key ? { key: credentials.key } : {}),
+        rejectUnauthorized: connection.insecure !== true,
+        ...(connection.ca ? { ca: connection.ca } : {}),
+        ...(connection.certificate ? { cert: connection.certificate } : {}),
+        ...(connection.key ? { key: connection.key } : {}),
       },
     });
   }
@@ -109,7 +109,7 @@ export class Cloud {
 
   /** The region resources are in: the configured one, or the only one the catalog has. */
   async region(): Promise<string> {
-    if (this.credentials.region) return this.credentials.region;
+    if (this.connection.region) return this.connection.region;
     return (await this.auth()).regions[0] ?? "";
   }
 
@@ -297,11 +297,11 @@ export class Cloud {
   }
 
   private async authenticate(signal: AbortSignal | undefined): Promise<Token> {
-    const { scope, ...identity } = this.credentials.identity;
+    const { scope, ...identity } = this.connection.identity;
     const body = JSON.stringify({ auth: { identity, ...(scope ? { scope } : {}) } });
-    const base = this.credentials.authUrl.endsWith("/v3")
-      ? this.credentials.authUrl
-      : `${this.credentials.authUrl}/v3`;
+    const base = this.connection.authUrl.endsWith("/v3")
+      ? this.connection.authUrl
+      : `${this.connection.authUrl}/v3`;
     let pause = FIRST_PAUSE;
     for (let attempt = 1; ; attempt++) {
       let failure: CloudError | ConnectionError;
@@ -337,11 +337,11 @@ export class Cloud {
     const regions = new Set<string>();
     for (const service of (token["catalog"] ?? []) as Json[]) {
       for (const endpoint of (service["endpoints"] ?? []) as Json[]) {
-        if (endpoint["interface"] !== this.credentials.interface) continue;
+        if (endpoint["interface"] !== this.connection.interface) continue;
         const named = endpoint["region_id"] ?? endpoint["region"];
         const region = typeof named === "string" ? named : "";
         regions.add(region);
-        if (this.credentials.region && region !== this.credentials.region) continue;
+        if (this.connection.region && region !== this.connection.region) continue;
         const type = String(service["type"]);
         if (!endpoints.has(type)) endpoints.set(type, String(endpoint["url"]));
       }
@@ -367,12 +367,12 @@ export class Cloud {
   private endpoint(service: Service, token: Token): string {
     const types = TYPES[service];
     const found =
-      types.map((type) => this.credentials.endpoints[type]).find((url) => url) ??
+      types.map((type) => this.connection.endpoints?.[type]).find((url) => url) ??
       types.map((type) => token.endpoints.get(type)).find((url) => url);
     if (!found) {
-      const where = this.credentials.region ? ` in region ${this.credentials.region}` : "";
+      const where = this.connection.region ? ` in region ${this.connection.region}` : "";
       throw new Error(
-        `the service catalog has no ${this.credentials.interface} endpoint of type ${types.join(" or ")}${where}`,
+        `the service catalog has no ${this.connection.interface} endpoint of type ${types.join(" or ")}${where}`,
       );
     }
     const base = found.replace(/\/+$/, "");

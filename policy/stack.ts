@@ -1,6 +1,6 @@
 /**
  * A stack judged by the rules: its configuration from its file, its resources from whoever has them (an offline plan, or
- * the real CLI). Imports nothing of Pulumi or of the engine.
+ * the real CLI). Imports nothing of Pulumi.
  */
 import { inspectStack } from "../config/program.ts";
 import { ConfigError } from "../config/problems.ts";

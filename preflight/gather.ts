@@ -5,10 +5,10 @@ import { Agent, fetch as send } from "undici";
 import type { Credentials } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
 import { Cloud, type Json } from "../openstack/cloud.ts";
-import { loadCredentials } from "../openstack/credentials.ts";
+import { connectionOf } from "../openstack/connection.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
 import { siteNames } from "../lib/names.ts";
-import { asked } from "./asked.ts";
+import { cachedCloud } from "./cachedCloud.ts";
 import type {
   Answer,
   Fact,
@@ -44,15 +44,7 @@ export async function fact<T>(action: () => Promise<T>): Promise<Fact<T>> {
 /** Everything preflight judges by. Never throws: what cannot be found out is an error of its own fact. */
 export async function gather(input: GatherInput): Promise<Facts> {
   const { config, credentials } = input;
-  const connection = {
-    authUrl: credentials.authUrl,
-    applicationCredentialId: credentials.applicationCredentialId,
-    applicationCredentialSecret: credentials.applicationCredentialSecret,
-    endpointType: credentials.interface,
-    ...(credentials.region === undefined ? {} : { region: credentials.region }),
-    ...(credentials.caCert === undefined ? {} : { cacertFile: credentials.caCert }),
-  };
-  const cloud = new Cloud(loadCredentials(connection, {}, process.cwd()));
+  const cloud = new Cloud(connectionOf(credentials));
   try {
     const authenticated = fact(() => cloud.scope());
     const elsewhere = local(input);
@@ -65,13 +57,13 @@ export async function gather(input: GatherInput): Promise<Facts> {
         ? { error: "Keystone sends no Date header" }
         : { value: (keystoneTime - Date.now()) / 1000 };
     const own = siteNames(input.stack).cluster;
-    const asking = asked(cloud);
+    const reader = cachedCloud(cloud);
     const list = (
       service: Parameters<Cloud["get"]>[0],
       path: string,
       key: string,
       query: Record<string, string> = {},
-    ) => asking.get(service, path, { query }).then((body) => (body[key] ?? []) as Json[]);
+    ) => reader.get(service, path, { query }).then((body) => (body[key] ?? []) as Json[]);
     const flavors = () => list("compute", "/flavors/detail", "flavors");
     const [
       seed,
@@ -111,7 +103,7 @@ export async function gather(input: GatherInput): Promise<Facts> {
           String(item["zoneName"]),
         ),
       ),
-      gatherQuotas(asking, own),
+      gatherQuotas(reader, own),
       elsewhere,
     ]);
     return {

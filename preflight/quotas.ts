@@ -2,7 +2,7 @@
  * Limits and use of a project's quotas, and how much of the use is this site's own.
  */
 import type { Json } from "../openstack/cloud.ts";
-import type { Asked } from "./asked.ts";
+import type { CloudReader } from "./cachedCloud.ts";
 import type { Fact, Facts, Quota } from "./facts.ts";
 import { QUOTA_NAMES, type QuotaName } from "./needs.ts";
 
@@ -13,7 +13,7 @@ type Usage = Partial<Record<QuotaName, Quota>>;
  *
  * @param own prefix of the names of this site's objects
  */
-export async function gatherQuotas(cloud: Asked, own: string): Promise<NonNullable<Facts["quotas"]>> {
+export async function gatherQuotas(cloud: CloudReader, own: string): Promise<NonNullable<Facts["quotas"]>> {
   const parts: [names: readonly QuotaName[], ask: () => Promise<Usage>][] = [
     [["instances", "cores", "ram"], () => compute(cloud, own)],
     [["volumes", "gigabytes"], () => volume(cloud, own)],
@@ -43,7 +43,7 @@ export async function gatherQuotas(cloud: Asked, own: string): Promise<NonNullab
 }
 
 /** 2.47 puts the flavor's size into the server, so that own use needs no second look-up. */
-function serversOf(cloud: Asked): Promise<Json> {
+function serversOf(cloud: CloudReader): Promise<Json> {
   return cloud.get("compute", "/servers/detail", { microversion: "2.47" });
 }
 
@@ -58,7 +58,7 @@ function named(items: readonly Json[], own: string): Json[] {
   );
 }
 
-async function compute(cloud: Asked, own: string): Promise<Usage> {
+async function compute(cloud: CloudReader, own: string): Promise<Usage> {
   const [limits, servers] = await Promise.all([cloud.get("compute", "/limits"), serversOf(cloud)]);
   const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
   const mine = named(objects(servers, "servers"), own);
@@ -79,7 +79,7 @@ async function compute(cloud: Asked, own: string): Promise<Usage> {
   };
 }
 
-async function volume(cloud: Asked, own: string): Promise<Usage> {
+async function volume(cloud: CloudReader, own: string): Promise<Usage> {
   const [limits, volumes, servers] = await Promise.all([
     cloud.get("volume", "/limits"),
     cloud.get("volume", "/volumes/detail"),
@@ -107,7 +107,7 @@ async function volume(cloud: Asked, own: string): Promise<Usage> {
   };
 }
 
-async function network(cloud: Asked, own: string): Promise<Usage> {
+async function network(cloud: CloudReader, own: string): Promise<Usage> {
   const { projectId } = await cloud.scope();
   if (projectId === undefined) throw new Error("the credentials are of no project");
   const kinds = {
@@ -157,7 +157,7 @@ async function network(cloud: Asked, own: string): Promise<Usage> {
   );
 }
 
-async function loadBalancer(cloud: Asked, own: string): Promise<Usage> {
+async function loadBalancer(cloud: CloudReader, own: string): Promise<Usage> {
   const { projectId } = await cloud.scope();
   if (projectId === undefined) throw new Error("the credentials are of no project");
   const [quota, balancers] = await Promise.all([

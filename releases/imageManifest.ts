@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { atLeast, parseRelease } from "../config/versions.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 
 const entry = z.object({
   name: z.string().min(1),
@@ -32,7 +32,7 @@ const UBUNTU: Readonly<Record<string, string>> = { focal: "20.04", jammy: "22.04
 /**
  * The Kubernetes images of a manifest, newest first.
  *
- * @throws HandoverError with every entry that lacks something, or if there is none
+ * @throws CommandError with every entry that lacks something, or if there is none
  */
 export function kubernetesImages(
   manifest: Readonly<Record<string, unknown>>,
@@ -59,8 +59,8 @@ export function kubernetesImages(
       osVersion: codeName === undefined ? undefined : UBUNTU[codeName],
     });
   }
-  if (problems.length > 0) throw new HandoverError(problems.join("\n"));
-  if (images.length === 0) throw new HandoverError(`${source}: no image with a kubernetes_version`);
+  if (problems.length > 0) throw new CommandError(problems.join("\n"));
+  if (images.length === 0) throw new CommandError(`${source}: no image with a kubernetes_version`);
   return images.sort(newestFirst);
 }
 

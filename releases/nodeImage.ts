@@ -5,7 +5,7 @@
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { merge } from "../config/merge.ts";
 import { valueAt } from "../config/tree.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 import { kubernetesImages } from "./imageManifest.ts";
 import { manifestOfChart } from "./upstream.ts";
 
@@ -27,12 +27,12 @@ export interface NodeImage {
  *
  * Contacts upstream, or `mirror.url`.
  *
- * @throws HandoverError if upstream does not answer or no image goes with the configuration
+ * @throws CommandError if upstream does not answer or no image goes with the configuration
  */
 export async function newestNodeImage(input: LoadInput): Promise<NodeImage> {
   const { values } = loadConfig(input);
   const chart = valueAt(values, ["cluster", "chart", "version"]);
-  if (typeof chart !== "string") throw new HandoverError("cluster.chart.version is not set");
+  if (typeof chart !== "string") throw new CommandError("cluster.chart.version is not set");
   const mirror = valueAt(values, ["mirror", "url"]);
   const { source, manifest } = await manifestOfChart(chart, typeof mirror === "string" ? mirror : undefined);
   const known = new Set(problemsOf(input));
@@ -41,7 +41,7 @@ export async function newestNodeImage(input: LoadInput): Promise<NodeImage> {
     const stack = { ...input.stack, values: merge(input.stack.values, { cluster: found }) };
     if (problemsOf({ ...input, stack }).every((problem) => known.has(problem))) return found;
   }
-  throw new HandoverError(`${source}: no image goes with the rest of the configuration`);
+  throw new CommandError(`${source}: no image goes with the rest of the configuration`);
 }
 
 function problemsOf(input: LoadInput): string[] {

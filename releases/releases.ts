@@ -2,8 +2,9 @@
  * Which upstream releases are newer than a configuration's, and whether the version table lets them in. Upstream
  * analogue: azimuth-config's renovate settings and capi-helm-charts' update-dependencies workflow.
  */
+import { compare } from "semver";
 import { loadConfig, type LoadInput } from "../config/load.ts";
-import { atLeast, parseRelease } from "../config/versions.ts";
+import { parseRelease } from "../config/versions.ts";
 import { valueAt } from "../config/tree.ts";
 
 /** Component of capi-helm-charts' dependencies.json to the setting that pins it here. */
@@ -60,7 +61,7 @@ export function compareReleases(upstream: Readonly<Record<string, string>>, inpu
 function order(one: string, other: string): number {
   const [left, right] = [parseRelease(one), parseRelease(other)];
   if (left === undefined || right === undefined) return one === other ? 0 : 1;
-  return (atLeast(left, right) ? 1 : 0) - (atLeast(right, left) ? 1 : 0);
+  return compare(left, right);
 }
 
 function problemsWith(input: LoadInput, rows: readonly { setting: string; upstream: string }[]): string[] {

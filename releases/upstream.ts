@@ -5,7 +5,7 @@
  */
 import { atLeast, parseRelease } from "../config/versions.ts";
 import { mirrored } from "../lib/mirror.ts";
-import { HandoverError } from "../lib/problem.ts";
+import { CommandError } from "../lib/command-error.ts";
 import { readMap } from "./source.ts";
 
 const release = (repository: string, version: string, file: string) =>
@@ -28,7 +28,7 @@ export async function newestChart(repository: string, chart: string): Promise<st
     .map(({ version }) => String(version))
     .filter((version) => /^v?\d+\.\d+\.\d+$/.test(version));
   const newest = versions.reduce<string | undefined>((best, version) => newer(best, version), undefined);
-  if (newest === undefined) throw new HandoverError(`${source}: no release of ${chart}`);
+  if (newest === undefined) throw new CommandError(`${source}: no release of ${chart}`);
   return newest;
 }
 
@@ -42,7 +42,7 @@ export function newer(one: string | undefined, other: string): string {
 export async function manifestOfChart(chartVersion: string, mirror: string | undefined) {
   const dependencies = dependenciesUrl(chartVersion, mirror);
   const version = (await readMap(dependencies))["azimuth-images"];
-  if (typeof version !== "string") throw new HandoverError(`${dependencies}: no azimuth-images`);
+  if (typeof version !== "string") throw new CommandError(`${dependencies}: no azimuth-images`);
   const source = manifestUrl(version, mirror);
   return { source, manifest: await readMap(source) };
 }

@@ -2,14 +2,16 @@
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
  * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
- * real site of lab/), `lab-parts` (the site's parts and the providers on it), `fresh` (root: the fresh machine), `parity` (the embedded engine against the
- * real Pulumi CLI). Further arguments narrow the run to the test files whose path contains one of them:
+ * real site of lab/), `lab-parts` (the site's parts and the providers on it), `fresh` (root: the machine as new), `parity` (the
+ * embedded engine against the real Pulumi CLI), `go` (the lab's Go packages that are quick to build). Further arguments narrow
+ * the run to the test files whose path contains one of them:
  * `npm test -- config`.
  */
 import { globSync } from "node:fs";
 import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { EXIT } from "../lib/command-error.ts";
 
 interface Layer {
   readonly files: readonly string[];
@@ -30,7 +32,7 @@ function onTheLab(...names: string[]): Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   fast: {
     files: [
-      "tests/{config,lib,components,program,engine,lab-unit,bin,policy,preflight,kayobe,releases,state,ci}/**/*.test.ts",
+      "tests/{config,lib,components,program,engine,lab-unit,bin,policy,preflight,kayobe,releases,state,ci,house}/**/*.test.ts",
     ],
     concurrency: 2,
     timeout: 60_000,
@@ -41,6 +43,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   "lab-parts": onTheLab("site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
+  go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
   parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
 };
 
@@ -49,7 +52,7 @@ const [name = "", ...only] = process.argv.slice(2);
 const layer = LAYERS[name];
 if (layer === undefined) {
   console.error(`usage: node tests/run.ts ${Object.keys(LAYERS).join("|")} [PART OF A PATH ...]`);
-  process.exit(2);
+  process.exit(EXIT.usage);
 }
 
 const files = layer.files
@@ -58,28 +61,42 @@ const files = layer.files
   .filter((file) => only.length === 0 || only.some((part) => relative(root, file).includes(part)));
 if (files.length === 0) {
   console.error(`no test file of layer ${name} matches ${only.join(" ") || layer.files.join(" ")}`);
-  process.exit(2);
+  process.exit(EXIT.usage);
 }
 
 interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+  /** Files that failed and passed when run once more. */
+  flaky: number;
 }
+
+const none = (): Counts => ({ passed: 0, failed: 0, skipped: 0, flaky: 0 });
+
+/** Files of which something ran, and files of which something was skipped. */
+const ran = new Set<string>();
+const skippedIn = new Set<string>();
 
 /** Runs files and shows what happens; suites only group tests, so counting them would report more than was asserted. */
 function runFiles(chosen: readonly string[]): Promise<Counts> {
-  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = none();
   const { concurrency, timeout } = layer as Layer;
   const stream = run({ files: [...chosen], concurrency, timeout, cwd: root });
   stream.on("test:pass", (event) => {
     // A suite that is skipped hides its tests: then it counts for them.
-    if (event.skip !== undefined) counts.skipped += 1;
-    else if (event.details.type === "suite") return;
-    else counts.passed += 1;
+    if (event.skip !== undefined) {
+      counts.skipped += 1;
+      skippedIn.add(event.file ?? "");
+    } else if (event.details.type !== "suite") {
+      counts.passed += 1;
+      ran.add(event.file ?? "");
+    }
   });
   stream.on("test:fail", (event) => {
-    if (event.details.type !== "suite") counts.failed += 1;
+    if (event.details.type === "suite") return;
+    counts.failed += 1;
+    ran.add(event.file ?? "");
   });
   return new Promise((done) => {
     const shown = stream.compose(spec);
@@ -90,20 +107,24 @@ function runFiles(chosen: readonly string[]): Promise<Counts> {
 
 /** One file after the other; one that fails is run once more, and the second run decides. */
 async function runInTurn(chosen: readonly string[]): Promise<Counts> {
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const total = none();
   for (const file of chosen) {
     let counts = await runFiles([file]);
     if (counts.failed > 0) {
       console.log(`== ${relative(root, file)}: ${counts.failed} failed, once more`);
       counts = await runFiles([file]);
+      if (counts.failed === 0) counts.flaky = 1;
     }
-    for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
+    for (const key of ["passed", "failed", "skipped", "flaky"] as const) total[key] += counts[key];
   }
   return total;
 }
 
 const started = Date.now();
-const { passed, failed, skipped } = await (layer.inTurn ? runInTurn(files) : runFiles(files));
+const { passed, failed, skipped, flaky } = await (layer.inTurn ? runInTurn(files) : runFiles(files));
 console.log(`${name} tests took ${((Date.now() - started) / 1000).toFixed(1)} s`);
-console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
-if (failed > 0 || passed + skipped === 0) process.exitCode = 1;
+// What never runs proves nothing: a program that the tests need is missing, or the condition is wrong.
+const idle = [...skippedIn].filter((file) => !ran.has(file)).map((file) => relative(root, file));
+for (const file of idle) console.log(`error: ${file}: everything in it is skipped`);
+console.log(`${passed} passed, ${failed + idle.length} failed, ${skipped} skipped, ${flaky} flaky`);
+if (failed + idle.length > 0 || passed === 0) process.exitCode = EXIT.failed;

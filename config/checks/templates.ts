@@ -1,7 +1,7 @@
 /**
  * Checks of magnum.templates.list.
  */
-import { templateName } from "../../lib/cluster-templates.ts";
+import { templateName } from "../templateName.ts";
 import type { Config } from "../schema.ts";
 import { isMap } from "../tree.ts";
 import { parseRelease, workloadMinorsFor } from "../versions.ts";

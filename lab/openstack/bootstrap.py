@@ -4,6 +4,7 @@ Reads one JSON object from stdin (passwords never travel in arguments) and write
 {"application_credential": {"id", "secret"}}. Safe to run again: what exists is left alone.
 Upstream analogue: `keystone-manage bootstrap` (whose Bootstrapper it uses) and kolla-ansible's service-ks-register.
 """
+
 import json
 import sys
 import uuid
@@ -94,9 +95,7 @@ def service(name, kind):
         if found["type"] == kind:
             return found["id"]
     identifier = uuid.uuid4().hex
-    PROVIDERS.catalog_api.create_service(
-        identifier, {"id": identifier, "name": name, "type": kind, "enabled": True}
-    )
+    PROVIDERS.catalog_api.create_service(identifier, {"id": identifier, "name": name, "type": kind, "enabled": True})
     return identifier
 
 

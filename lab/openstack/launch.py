@@ -5,6 +5,7 @@ services it needs start, the site is up earlier by just that. --port: a TCP port
 whose HTTP server answers (uWSGI accepts connections before it has loaded its application); --file: a file that is there,
 which tells that the users the daemon logs in as exist (a daemon whose login is refused ends).
 """
+
 import http.client
 import importlib
 import os
@@ -45,7 +46,7 @@ def main():
         "--api": lambda value: answers(int(value)),
         "--file": os.path.exists,
     }
-    for kind, value in zip(needs[::2], needs[1::2]):
+    for kind, value in zip(needs[::2], needs[1::2], strict=True):
         while not checks[kind](value):
             time.sleep(0.1)
     sys.exit(loaded.main())

@@ -8,7 +8,7 @@ if [ "${LM_STAGE:-1}" != 2 ]; then
   if [ -f $CG/cgroup.controllers ]; then
     mkdir -p "$CG/$LM_NAME" && echo $$ >"$CG/$LM_NAME/cgroup.procs"
   else
-    for c in $CG/*/; do
+    for c in "$CG"/*/; do
       [ -w "$c/cgroup.procs" ] || continue
       # cpuset needs cpus and mems written first; nothing here is limited
       case $c in */cpuset/|*/cpu/|*/cpuacct/) continue;; esac

@@ -34,6 +34,7 @@ write_file() {
   local path=$1 mode=$2 new
   # Each step is checked by hand: bash ignores errors in a function whose success is being asked for.
   mkdir -p "$(dirname "$path")" || fail "cannot write $path"
+  # shellcheck disable=SC2015 # any of the three that fails is a failure
   new=$(mktemp "$path.XXXXXX") && chmod "$mode" "$new" && cat > "$new" || fail "cannot write $path"
   if cmp -s "$new" "$path"; then
     rm -f "$new"

@@ -20,6 +20,7 @@ await_volume() {
   local end device
   end=$(deadline "$VOLUME_SECONDS")
   until device=$(find_volume); do
+    # shellcheck disable=SC2012 # only shown
     before "$end" || fail "volume $VOLUME_ID has not appeared below $BY_ID within $VOLUME_SECONDS s; there are: $(ls "$BY_ID" 2> /dev/null | tr '\n' ' ')"
     sleep 1
   done

@@ -13,6 +13,7 @@ changes() {
 }
 
 apply_sysctls() {
+  # shellcheck disable=SC2034 # value takes the rest of the line
   local line key value
   write_file /etc/sysctl.d/90-capi-mgmt.conf 0644 <<< "$SYSCTLS" || true
   while IFS='= ' read -r key value; do
@@ -104,6 +105,7 @@ on_delete() {
   fi
   # Containers outlive k3s on purpose (KillMode=process), and keep its file system busy.
   for pid in $(pgrep -f "^$MOUNT_POINT/data/[^/]*/bin/containerd-shim" || true); do
+    # shellcheck disable=SC2046 # process ids, one word each
     kill -KILL $(descendants "$pid") "$pid" 2> /dev/null || true
   done
   awk -v data="$MOUNT_POINT" '$2 ~ "^(/run/k3s|/var/lib/kubelet/pods|/run/netns/cni-)" || index($2, data "/") == 1 { print $2 }' /proc/self/mounts |

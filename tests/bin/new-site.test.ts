@@ -10,8 +10,7 @@ import { loadConfig } from "../../config/load.ts";
 import { newSiteInput, newSiteProblems } from "../../config/newSite.ts";
 import { inspectStack } from "../../config/program.ts";
 import { isSample, readStackFile } from "../../config/stackFile.ts";
-import { Crypter } from "../../engine/passphrase.ts";
-import { loadProject, loadStackSettings, programConfig } from "../../engine/project.ts";
+import { decryptedConfig } from "../../state/stackConfig.ts";
 
 const root = join(import.meta.dirname, "../..");
 const NAME = "new-site-test";
@@ -53,9 +52,7 @@ void test("the file is legal, its secret encrypted so that the stack's passphras
   assert.deepEqual(problems, []);
   assert.equal(config?.cluster.workers.flavor, "m1.xlarge");
   assert.deepEqual(config?.cluster.apiServer.allowedCidrs, ["192.0.2.0/24"]);
-  const settings = await loadStackSettings(root, NAME);
-  const crypter = await Crypter.create("PLANTED-PASSPHRASE", settings.encryptionSalt);
-  const { values } = programConfig(await loadProject(root), settings, crypter);
+  const values = await decryptedConfig(root, NAME, { PULUMI_CONFIG_PASSPHRASE: "PLANTED-PASSPHRASE" });
   assert.equal(
     (JSON.parse(values["capi-mgmt:monitoring"] ?? "") as { slack: { webhookUrl: string } }).slack.webhookUrl,
     WEBHOOK,

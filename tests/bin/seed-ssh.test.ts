@@ -6,8 +6,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { parse, sshArguments, target } from "../../bin/seed-ssh.ts";
 import { deriveHostKey } from "../../lib/openssh.ts";
+import { seedTarget, sshArguments } from "../../lib/seed-ssh.ts";
 import { temporaryFolder } from "../support/shell.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../bin/seed-ssh");
@@ -17,30 +17,17 @@ const OUTPUTS = {
   seedSshPrivateKey: "-----BEGIN KEY-----\nplanted\n-----END KEY-----",
 };
 
-const words: [string[], ReturnType<typeof parse>][] = [
-  [[], { stack: undefined, command: [] }],
-  [["prod"], { stack: "prod", command: [] }],
-  [["prod", "--", "kubectl", "get", "nodes"], { stack: "prod", command: ["kubectl", "get", "nodes"] }],
-  [["--", "true"], { stack: undefined, command: ["true"] }],
-  [["prod", "--", "ls", "--", "-x"], { stack: "prod", command: ["ls", "--", "-x"] }],
-  [["prod", "dev"], undefined],
-  [["--verbose"], undefined],
-];
-for (const [given, expected] of words) {
-  test(`words ${JSON.stringify(given)}`, () => assert.deepEqual(parse(given), expected));
-}
-
 test("the host key expected is the one that the stack's program gave the seed", () => {
-  const to = target("prod", OUTPUTS);
+  const to = seedTarget("prod", OUTPUTS);
   const { publicKey } = deriveHostKey(OUTPUTS.seedSshPrivateKey, "capi-mgmt-prod-seed");
   assert.equal(to.knownHost, `203.0.113.7 ${publicKey}\n`);
-  assert.throws(() => target("prod", { ...OUTPUTS, seedAddress: undefined }), {
-    message: "stack prod has no output seedAddress: its seed is not deployed",
+  assert.throws(() => seedTarget("prod", { ...OUTPUTS, seedAddress: undefined }), {
+    message: "stack prod has no output seedAddress: its deployment has not come that far",
   });
 });
 
 test("several words are quoted, one word is a line for the shell over there", () => {
-  const to = target("prod", OUTPUTS);
+  const to = seedTarget("prod", OUTPUTS);
   assert.equal(sshArguments(to, "/f", ["sh", "-c", "a b"]).at(-1), "'sh' '-c' 'a b'");
   assert.equal(sshArguments(to, "/f", ["a | b"]).at(-1), "a | b");
   assert.equal(sshArguments(to, "/f", []).at(-1), "ubuntu@203.0.113.7");
@@ -53,7 +40,12 @@ interface Run {
   readonly folder: string;
 }
 
-function run(context: TestContext, args: string[], programs: Record<string, string>): Run {
+function run(
+  context: TestContext,
+  args: string[],
+  programs: Record<string, string>,
+  more: { PATH?: string; PULUMI_STACK?: string } = {},
+): Run {
   const folder = temporaryFolder(context);
   mkdirSync(join(folder, "bin"));
   mkdirSync(join(folder, "tmp"));
@@ -61,10 +53,11 @@ function run(context: TestContext, args: string[], programs: Record<string, stri
     writeFileSync(join(folder, "bin", name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
   }
   const env = {
-    PATH: `${join(folder, "bin")}:/usr/bin:/bin`,
+    PATH: `${join(folder, "bin")}${more.PATH ?? ":/usr/bin:/bin"}`,
     HOME: folder,
     TMPDIR: join(folder, "tmp"),
     PULUMI_BACKEND_URL: "file:///nowhere",
+    ...(more.PULUMI_STACK === undefined ? {} : { PULUMI_STACK: more.PULUMI_STACK }),
   };
   const result = spawnSync(PROGRAM, args, { env, encoding: "utf8" });
   return { status: result.status, stdout: result.stdout, stderr: result.stderr, folder };
@@ -82,7 +75,7 @@ test("ssh finds the key and the pinned host in files of its own, which are gone 
   assert.equal(result.status, 7, result.stderr);
   assert.equal(
     readFileSync(join(result.folder, "seen"), "utf8"),
-    `600\n600\n${OUTPUTS.seedSshPrivateKey}\n${target("prod", OUTPUTS).knownHost}`,
+    `600\n600\n${OUTPUTS.seedSshPrivateKey}\n${seedTarget("prod", OUTPUTS).knownHost}`,
   );
   const args = readFileSync(join(result.folder, "arguments"), "utf8");
   assert.match(args, /StrictHostKeyChecking=yes/);
@@ -91,18 +84,46 @@ test("ssh finds the key and the pinned host in files of its own, which are gone 
   assert.deepEqual(readdirSync(join(result.folder, "tmp")), []);
 });
 
-test("what cannot be done is told in a line, with the documented exit code", (context) => {
+test("what follows -- is the command's, dashes and all, and the stack may come from the environment", (context) => {
+  const ssh = 'echo "$*"';
+  const programs = { pulumi: PULUMI, ssh };
+  const dashes = run(context, ["prod", "--", "ls", "--", "--help"], programs);
+  assert.match(dashes.stdout, /ubuntu@203\.0\.113\.7 'ls' '--' '--help'\n$/, dashes.stderr);
+  const shell = run(context, [], programs, { PULUMI_STACK: "prod" });
+  assert.match(shell.stdout, /ubuntu@203\.0\.113\.7\n$/, shell.stderr);
+});
+
+test("without ssh the exit code is ssh's own for a failed connection", (context) => {
+  const passOn = (program: string) => `exec ${program} "$@"`;
+  const programs = {
+    pulumi: PULUMI.replace("cat", "/bin/cat"),
+    bash: passOn("/bin/bash"),
+    dirname: passOn("/usr/bin/dirname"),
+  };
+  const result = run(context, ["prod"], programs, { PATH: "" });
+  assert.equal(result.status, 255);
+  assert.match(result.stderr, /^bin\/seed-ssh: ssh cannot be run: /);
+});
+
+test("what cannot be done is reported in a line, with the documented exit code", (context) => {
   const unknown = run(context, ["nope"], { pulumi: "echo 'error: no stack named nope found' >&2; exit 1" });
   assert.deepEqual(
     [unknown.status, unknown.stderr],
-    [1, "pulumi stack output --stack nope: error: no stack named nope found\n"],
+    [1, "bin/seed-ssh: pulumi stack output --stack nope: error: no stack named nope found\n"],
   );
   const empty = run(context, ["prod"], { pulumi: "echo '{}'" });
-  assert.deepEqual([empty.status, empty.stderr], [1, "stack prod has no outputs: deploy it first\n"]);
-  const words = run(context, ["a", "b"], {});
-  assert.equal(words.status, 2);
-  assert.match(words.stderr, /^Usage: bin\/seed-ssh/);
-  const nameless = run(context, [], {});
-  assert.equal(nameless.status, 2);
-  assert.match(nameless.stderr, /^which stack\? Name it, or set PULUMI_STACK\./);
+  assert.deepEqual(
+    [empty.status, empty.stderr],
+    [1, "bin/seed-ssh: stack prod has no outputs: deploy it first\n"],
+  );
+  for (const [words, message] of [
+    [["a", "b"], "give at most one stack, not a b"],
+    [["--verbose"], "Unknown option '--verbose'"],
+    [[], "which stack? Name it, or set PULUMI_STACK"],
+  ] as const) {
+    const wrong = run(context, [...words], {});
+    assert.equal(wrong.status, 64);
+    assert.ok(wrong.stderr.startsWith(`bin/seed-ssh: ${message}`), wrong.stderr);
+    assert.match(wrong.stderr, /\nUsage: bin\/seed-ssh/);
+  }
 });

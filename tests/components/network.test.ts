@@ -49,8 +49,9 @@ test("no DNS and no MTU leave both to the cloud", async () => {
 inBothModes(
   "an existing network makes nothing and has no egress address that we know",
   async ({ recording }) => {
-    const network = new SeedNetwork("net", { ...ARGS, networkId: "n", subnetId: "s" }, providers());
-    const anySubnet = new SeedNetwork("other", { ...ARGS, networkId: "n" }, providers());
+    const given = providers();
+    const network = new SeedNetwork("net", { ...ARGS, networkId: "n", subnetId: "s" }, given);
+    const anySubnet = new SeedNetwork("other", { ...ARGS, networkId: "n" }, given);
     await recording.settled();
     assert.deepEqual(
       recording.resources.filter(({ parent }) => parent !== ""),

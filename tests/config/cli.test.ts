@@ -119,13 +119,13 @@ test("--check-secrets fails on a secret in plain text only", () => {
 test("explains itself", () => {
   assert.equal(run("--help").status, 0);
   assert.match(run("--help").stdout, /^Usage: npm run config -- STACK/);
-  assert.equal(run().status, 2);
-  assert.match(run().stderr, /^which stack\? \(stacks here: bad, good\)/);
-  assert.equal(run("good", "bad").status, 2);
-  assert.equal(run("good", "--jsn").status, 2);
+  assert.equal(run().status, 64);
+  assert.match(run().stderr, /^npm run config: which stack\? \(stacks here: bad, good\)/);
+  assert.equal(run("good", "bad").status, 64);
+  assert.equal(run("good", "--jsn").status, 64);
   assert.deepEqual(run("god"), {
     status: 1,
     stdout: "",
-    stderr: "no Pulumi.god.yaml (stacks here: bad, good)\n",
+    stderr: "npm run config: no Pulumi.god.yaml (stacks here: bad, good)\n",
   });
 });

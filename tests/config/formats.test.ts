@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SemVer } from "semver";
 import fc from "fast-check";
 import { overlaps, parseAddress, parseCidr } from "../../config/cidr.ts";
 import * as formats from "../../config/formats.ts";
@@ -80,11 +81,12 @@ test("releases are in order", () => {
       return atLeast(one, other) || atLeast(other, one);
     }),
   );
-  assert.deepEqual(parseRelease("v1.36.3+k3s1"), { major: 1, minor: 36, patch: 3 });
-  assert.equal(parseRelease("latest"), undefined);
-  assert.deepEqual(kubernetesMinorsFor({ major: 1, minor: 12, patch: 0 }), [31, 32, 33, 34]);
-  assert.deepEqual(kubernetesMinorsFor({ major: 1, minor: 12, patch: 8 }), [31, 32, 33, 34, 35, 36]);
-  assert.equal(kubernetesMinorsFor({ major: 2, minor: 0, patch: 0 }), undefined);
+  assert.equal(parseRelease("v1.36.3+k3s1")?.version, "1.36.3");
+  for (const none of ["latest", "", "1.36", "1.36.3.1"]) assert.equal(parseRelease(none), undefined);
+  assert.equal(atLeast(new SemVer("0.24.0-dev.0.main.7"), new SemVer("0.24.0")), false);
+  assert.deepEqual(kubernetesMinorsFor(new SemVer("1.12.0")), [31, 32, 33, 34]);
+  assert.deepEqual(kubernetesMinorsFor(new SemVer("1.12.8")), [31, 32, 33, 34, 35, 36]);
+  assert.equal(kubernetesMinorsFor(new SemVer("2.0.0")), undefined);
 });
 
 /** For each format, what it takes and what it does not. */

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { loadCredentials } from "../../openstack/credentials.ts";
+import { loadCredentials } from "../../engine/providers/openstack/credentials.ts";
 import { wordsOf } from "../../openstack/errors.ts";
 import { factory } from "../../engine/providers/openstack/index.ts";
 import { UNKNOWN, type Properties } from "../../engine/provider.ts";

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { EXIT } from "../../lib/problem.ts";
+import { EXIT } from "../../lib/command-error.ts";
 import { Vault } from "../../kayobe/vault.ts";
 import { folder, kayobeConfig, outputs, runCommand } from "./support.ts";
 
@@ -90,7 +90,7 @@ test("the same content leaves both files untouched; a new token is told and repl
   assert.doesNotMatch(again.stdout, /reconfigure/);
 
   const check = await run(["--check"], outputs("token-2"));
-  assert.equal(check.code, EXIT.stale);
+  assert.equal(check.code, EXIT.no);
   assert.match(check.stdout, /kubeconfig: stale\n {2}other token\n/);
   assert.equal(readFileSync(kubeconfig, "utf8"), before[0]?.[0], "--check writes nothing");
   const changed = await run([], outputs("token-2"));
@@ -110,7 +110,7 @@ test("permissions that a clone opened are closed, and are not what --check looks
 
 test("a missing file is stale", async (t) => {
   const { run, kubeconfig } = site(t);
-  assert.equal((await run(["--check"], outputs("token-1"))).code, EXIT.stale);
+  assert.equal((await run(["--check"], outputs("token-1"))).code, EXIT.no);
   assert.ok(!existsSync(kubeconfig));
 });
 
@@ -221,7 +221,7 @@ test("bad input is told by name, before anything is written", async (t) => {
     [
       run([], outputs("t", { magnumKubeconfig: "a: [s3cret" })),
       EXIT.failed,
-      /cannot be used by magnum-capi-helm: it is not YAML/,
+      /cannot be used by magnum-capi-helm: the kubeconfig is not YAML/,
     ],
     [
       bare(

@@ -55,10 +55,10 @@ const REFUSED: [string, string, RegExp][] = [
   [
     "no current context",
     KUBECONFIG.replace(/^current-context:.*\n/m, ""),
-    /current context is not complete: contexts/,
+    /current context names no cluster and user that it contains \(nothing in contexts\)/,
   ],
-  ["no YAML", "{ s3cret.t0ken: [", /it is not YAML/],
-  ["nothing", "", /current context is not complete/],
+  ["no YAML", "{ s3cret.t0ken: [", /the kubeconfig is not YAML/],
+  ["nothing", "", /current context names no cluster/],
 ];
 for (const [what, kubeconfig, message] of REFUSED) {
   test(`refused: ${what}`, () => {

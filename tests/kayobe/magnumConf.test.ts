@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mergeMagnumConf } from "../../kayobe/magnumConf.ts";
-import { HandoverError } from "../../lib/problem.ts";
+import { CommandError } from "../../lib/command-error.ts";
 
 const DEPLOYED = {
   chartVersion: "0.27.0",
@@ -53,7 +53,7 @@ test("an operator's list that has them all is left as it is written", () => {
 test("a Cluster API that no driver release works with is refused", () => {
   assert.throws(
     () => mergeMagnumConf("", { ...DEPLOYED, clusterApi: "v1.16.0" }),
-    (error: HandoverError) =>
-      error instanceof HandoverError && /v1\.16\.0 no longer serves v1beta1/.test(error.message),
+    (error: CommandError) =>
+      error instanceof CommandError && /v1\.16\.0 no longer serves v1beta1/.test(error.message),
   );
 });

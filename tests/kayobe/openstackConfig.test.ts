@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { generate, merge, type TemplateSettings } from "../../kayobe/openstackConfig.ts";
 import { kubernetesImages } from "../../releases/imageManifest.ts";
-import { EXIT } from "../../lib/problem.ts";
+import { EXIT } from "../../lib/command-error.ts";
 import { folder, outputs, runCommand } from "./support.ts";
 
 const MANIFEST = join(import.meta.dirname, "../releases/fixtures/manifest.json");
@@ -34,12 +34,12 @@ test("writes what the golden file holds, and says what it leaves out", async () 
 
 test("a file is written once, and --check tells whether it still fits", async (t) => {
   const file = join(folder(t), "magnum.yml");
-  assert.equal((await run("--output", file, "--check")).code, EXIT.stale);
+  assert.equal((await run("--output", file, "--check")).code, EXIT.no);
   const written = await run("--output", file);
   assert.match(written.stdout, /: written\n/);
   assert.match((await run("--output", file)).stdout, /: unchanged\n/);
   assert.equal((await run("--output", file, "--check")).code, EXIT.ok);
-  assert.equal((await run("--output", file, "--check", "--chart-version", "0.28.0")).code, EXIT.stale);
+  assert.equal((await run("--output", file, "--check", "--chart-version", "0.28.0")).code, EXIT.no);
 });
 
 test("a new chart makes new templates and hides the old; dropping deletes them", async (t) => {

@@ -482,6 +482,6 @@ function tops(paths: string[]): string[] {
 }
 
 async function authUrl(): Promise<string> {
-  const { loadCredentials } = await import("../../openstack/credentials.ts");
+  const { loadCredentials } = await import("../../engine/providers/openstack/credentials.ts");
   return loadCredentials({ cloud }).authUrl;
 }

@@ -14,7 +14,7 @@ import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
 import { fingerprint, parsePreview } from "../../ci/changes.ts";
 import { approvedFingerprint } from "../../ci/note.ts";
-import { Crypter } from "../../engine/passphrase.ts";
+import { Crypter } from "../../state/passphrase.ts";
 import { addresses, bucket, paths, ports } from "../../lab/site.ts";
 import { CiPipeline, type PipelineRun } from "../support/ciPipeline.ts";
 import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabReceiver.ts";

@@ -15,7 +15,7 @@ import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectVersionsCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
-import { Crypter } from "../../engine/passphrase.ts";
+import { Crypter } from "../../state/passphrase.ts";
 import { addresses, bucket, paths, ports } from "../../lab/site.ts";
 import { command, enterLab, lab, output, project, type Ran } from "../support/lab.ts";
 import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";

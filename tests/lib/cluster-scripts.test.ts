@@ -355,7 +355,7 @@ test("a release that cannot read what is stored now is refused", (context) => {
 });
 
 /**
- * kubectl as access-works.sh calls it: k3s has the cluster's kubeconfig, the cluster the token's secret; `can-i` is answered
+ * kubectl as access-verified.sh calls it: k3s has the cluster's kubeconfig, the cluster the token's secret; `can-i` is answered
  * only to a kubeconfig that has the token where one is expected, and the cluster's own otherwise.
  */
 function kubectlOf(folder: string, tokenSecret: string, canI: string): string {
@@ -414,7 +414,7 @@ for (const tokenSecret of [TOKEN_SECRET, ""]) {
       const folder = temporaryFolder(t);
       writeFileSync(join(folder, "answer"), answer);
       const run = runShell(folder, {
-        files: ["access-works"],
+        files: ["access-verified"],
         variables: accessVariables(tokenSecret, 0),
         programs: { kubectl: kubectlOf(folder, tokenSecret, `cat ${folder}/answer >&2; exit ${code}`) },
         run: "on_create",
@@ -431,7 +431,7 @@ test("Magnum's access is tried again until the time is over, with a new account 
   const folder = temporaryFolder(t);
   const canI = `[[ -e ${folder}/asked ]] && exit 0; touch ${folder}/asked; echo Unauthorized >&2; exit 1`;
   const run = runShell(folder, {
-    files: ["access-works"],
+    files: ["access-verified"],
     variables: accessVariables(TOKEN_SECRET, 30),
     programs: { kubectl: kubectlOf(folder, TOKEN_SECRET, canI), sleep: "exit 0" },
     run: "on_create",
@@ -444,7 +444,7 @@ test("Magnum's access is refused where the token's secret is gone, and no kubeco
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, "no-token"), "");
   const run = runShell(folder, {
-    files: ["access-works"],
+    files: ["access-verified"],
     variables: accessVariables(TOKEN_SECRET, 0),
     programs: { kubectl: kubectlOf(folder, TOKEN_SECRET, "exit 7") },
     run: "(on_create) || true; ls /dev/shm",

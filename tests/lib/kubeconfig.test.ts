@@ -50,11 +50,15 @@ test("the end of a client certificate is read from the kubeconfig", () => {
 });
 
 const broken: [string, string, string][] = [
-  ["nothing", "", "the kubeconfig's current context names no cluster and user that it contains"],
+  [
+    "nothing",
+    "",
+    "the kubeconfig's current context names no cluster and user that it contains (nothing in contexts)",
+  ],
   [
     "no context",
     "clusters: []",
-    "the kubeconfig's current context names no cluster and user that it contains",
+    "the kubeconfig's current context names no cluster and user that it contains (nothing in contexts)",
   ],
   [
     "no server",

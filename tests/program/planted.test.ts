@@ -2,24 +2,24 @@
  * Secrets planted where an operator's are (stack file, clouds.yaml, passphrase, keys of the state store), then every
  * command that can run without a cloud: what it prints and writes holds none of them, in no encoding.
  *
- * Proves, too, that an `up` on a cloud that cannot be reached ends in preflight, with nothing made. Does not prove a
- * deployment that succeeds: that is tests/lab.
+ * Proves, too, that the program of an `up` on a cloud that cannot be reached ends in preflight, with nothing registered.
+ * Does not prove a deployment that succeeds: that is tests/lab.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parse, stringify } from "yaml";
 import { newSiteFile } from "../../config/newSite.ts";
-import { runEngine } from "../../engine/main.ts";
-import { Crypter } from "../../engine/passphrase.ts";
+import { Crypter } from "../../state/passphrase.ts";
+import { runProgram } from "../../plan/program.ts";
+import { record } from "../support/mocks.ts";
+import { copyProject } from "../support/projectCopy.ts";
 import { assertClean as assertNoSecret } from "../support/secretScan.ts";
 
-const root = join(import.meta.dirname, "../..");
 const NAME = "planted-test";
-const file = join(root, `Pulumi.${NAME}.yaml`);
 // Quotation mark and backslash: an escaped copy would not be found by its plain text.
 const PLANTED = {
   webhook: "https://hooks.slack.com/services/PLANTED/webhook",
@@ -31,10 +31,16 @@ const PLANTED = {
 const NOWHERE = "http://127.0.0.1:1";
 
 let folder: string;
+/** A copy of the project, so that the checkout itself stays as it is. */
+let project: string;
+let file: string;
 let environment: Record<string, string>;
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "planted-"));
+  project = join(folder, "project");
+  copyProject(project);
+  file = join(project, `Pulumi.${NAME}.yaml`);
   const site = {
     name: NAME,
     layers: ["production"],
@@ -71,7 +77,6 @@ before(async () => {
   };
 });
 after(() => {
-  rmSync(file, { force: true });
   rmSync(folder, { recursive: true });
 });
 
@@ -80,8 +85,8 @@ function assertClean(text: string, what: string): void {
 }
 
 async function run(program: string, ...args: string[]): Promise<{ code: number | null; stdout: string }> {
-  const command = ["--no-warnings", join(root, program), ...args];
-  const child = spawn(process.execPath, command, { cwd: root, env: environment });
+  const command = ["--no-warnings", join(project, program), ...args];
+  const child = spawn(process.execPath, command, { cwd: project, env: environment });
   let stdout = "";
   let all = "";
   child.stdout.on("data", (chunk: Buffer) => {
@@ -147,30 +152,30 @@ describe("without a cloud", { concurrency: true }, () => {
   });
 
   test("an up ends in preflight: nothing is made", async () => {
-    const state = mkdtempSync(join(folder, "state-"));
-    let text = "";
-    const { exitCode, summary } = await runEngine({
-      command: "up",
-      stack: NAME,
-      projectDir: root,
-      backendUrl: `file://${state}`,
-      passphrase: PLANTED.passphrase,
-      env: environment,
-      out: { write: (part) => (text += part) },
-    });
-    assert.equal(exitCode, 1, text);
-    assert.match(text, /preflight failed; nothing was changed\. To go on all the same, set/);
-    assert.match(text, /credentials\.valid/);
-    assert.deepEqual(
-      summary.resources.filter(({ type }) => type !== "pulumi:pulumi:Stack"),
-      [],
-    );
-    assertClean(text, "the up");
-    const files = readdirSync(state, { recursive: true, withFileTypes: true }).filter((entry) =>
-      entry.isFile(),
-    );
-    for (const entry of files)
-      assertClean(readFileSync(join(entry.parentPath, entry.name), "utf8"), entry.name);
-    assert.ok(!files.some(({ parentPath }) => parentPath.includes("/locks/")), "the lock is released");
+    const before = { folder: process.cwd(), environment: { ...process.env } };
+    process.chdir(project);
+    Object.assign(process.env, environment);
+    try {
+      const recording = await record({ stack: NAME, config: decrypted() });
+      let text = "";
+      await assert.rejects(runProgram(join(project, "index.ts"), recording), (error: Error) => {
+        text = error.message;
+        return true;
+      });
+      assert.match(text, /preflight failed; nothing was changed\. To go on all the same, set/);
+      assert.match(text, /credentials\.valid/);
+      assert.deepEqual(recording.resources, []);
+      assertClean(text, "the up");
+    } finally {
+      process.chdir(before.folder);
+      process.env = before.environment;
+    }
   });
 });
+
+/** The stack's configuration as the program of an up gets it. */
+function decrypted(): Record<string, string> {
+  const { config } = parse(readFileSync(file, "utf8")) as { config: Record<string, Record<string, unknown>> };
+  config["capi-mgmt:monitoring"] = { slack: { webhookUrl: PLANTED.webhook } };
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, JSON.stringify(value)]));
+}

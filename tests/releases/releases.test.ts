@@ -10,7 +10,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { readLayers } from "../../config/layers.ts";
-import { EXIT } from "../../lib/problem.ts";
+import { EXIT } from "../../lib/command-error.ts";
 import { proposeDefaults } from "../../releases/proposal.ts";
 import { compareReleases } from "../../releases/releases.ts";
 import { kubernetesImages } from "../../releases/imageManifest.ts";
@@ -87,7 +87,7 @@ test("exit codes: 0 nothing newer, 2 something to take, 3 nothing that may be ta
   ]);
   assert.deepEqual(
     [none.code, some.code, refused.code, broken.code, wrong.code],
-    [EXIT.ok, EXIT.stale, EXIT.refused, EXIT.failed, EXIT.usage],
+    [EXIT.ok, EXIT.no, EXIT.refused, EXIT.failed, EXIT.usage],
   );
   assert.match(some.stdout, /^cluster-api +v1\.14\.0 +v1\.14\.5 +newer$/m);
   assert.match(

@@ -85,15 +85,15 @@ void test("the bucket is made once; what a store lacks is told by name; a second
 });
 
 const refusals: [args: string[], code: number, message: RegExp][] = [
-  [[], 2, /give one bucket/],
-  [["My_Bucket"], 2, /BUCKET: not a bucket name \(got My_Bucket; legal: 3 to 63/],
+  [[], 64, /give one bucket/],
+  [["My_Bucket"], 64, /BUCKET: not a bucket name \(got My_Bucket; legal: 3 to 63/],
   [
     ["state", "--endpoint", "rgw.example.com"],
-    2,
+    64,
     /--endpoint: not a URL with scheme \(got rgw\.example\.com/,
   ],
-  [["state", "--keep-versions-days", "0"], 2, /--keep-versions-days: not a whole number from 1 \(got 0\)/],
-  [["state", "--colour"], 2, /Unknown option '--colour'/],
+  [["state", "--keep-versions-days", "0"], 64, /--keep-versions-days: not a whole number from 1 \(got 0\)/],
+  [["state", "--colour"], 64, /Unknown option '--colour'/],
   [["state", "--endpoint", "http://127.0.0.1:1"], 1, /bucket state at http:\/\/127\.0\.0\.1:1: ECONNREFUSED/],
 ];
 for (const [args, code, message] of refusals) {

@@ -1,11 +1,15 @@
 /**
- * Runs components or the whole program without engine or cloud, and records what each resource was registered with.
- *
- * The recorder stands where the engine would: it sees a registration after the SDK has worked out parent, provider,
- * dependencies and secrets, which neither mocks (no options) nor registerStackTransformation (options as written, not
- * as inherited) show. It proves what the program asks for, not that a cloud or an engine does it.
+ * Runs components or the whole program without engine or cloud, under the recorder of plan/, with stand-ins for what
+ * providers answer and secrets planted in it. It proves what the program asks for, not that a cloud or an engine does it.
  */
 import * as pulumi from "@pulumi/pulumi";
+import { NAMESPACE } from "../../config/stackFile.ts";
+import { type Recorder, type Registration, startRecorder, type Values } from "../../plan/recorder.ts";
+import { nameOf, STACK_TYPE } from "../../plan/urn.ts";
+import { isSecret } from "../../plan/values.ts";
+
+export type { Registration } from "../../plan/recorder.ts";
+export { isSecret, isUnknown, readable, unwrapped } from "../../plan/values.ts";
 
 /** Secrets that the stand-ins make or tests plant: none may appear outside of a secret. */
 export const PLANTED = {
@@ -16,39 +20,13 @@ export const PLANTED = {
   slack: "planted-slack-webhook",
 } as const;
 
-export interface Registration {
-  readonly type: string;
-  readonly name: string;
-  readonly urn: string;
-  readonly custom: boolean;
-  /** Inputs as the engine gets them: a secret is a map with a signature, see unwrapped(). */
-  readonly inputs: Record<string, unknown>;
-  readonly parent: string;
-  readonly provider: string;
-  /** Names of the resources that it waits for, components with all they hold. */
-  readonly dependsOn: readonly string[];
-  readonly protect: boolean;
-  readonly retainOnDelete: boolean;
-  readonly deleteBeforeReplace: boolean;
-  readonly deletedWith: string;
-  readonly ignoreChanges: readonly string[];
-  readonly replaceOnChanges: readonly string[];
-  readonly additionalSecretOutputs: readonly string[];
-}
-
-export interface Recording {
-  readonly resources: Registration[];
-  /** Outputs that components registered, by URN. */
-  readonly outputs: Map<string, Record<string, unknown>>;
-  /** Data sources that were asked, by token. */
-  readonly invokes: string[];
-  /** Waits until everything is registered. */
-  settled(): Promise<void>;
+/** What was recorded, the stack apart; resources refer to each other by name. */
+export interface Recording extends Recorder {
+  /** Outputs of the stack, when the whole program has run. */
+  readonly stackOutputs: Values;
   /** The resource of this name and type (its last word suffices). */
   get(name: string, type?: string): Registration;
 }
-
-type Outputs = Record<string, unknown>;
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
@@ -65,14 +43,14 @@ export function kubeconfigFor(server: string): string {
   ].join("\n");
 }
 
-function commandOutputs(name: string): Outputs {
+function commandOutputs(name: string): Values {
   if (name === "k3s-kubeconfig") return { stdout: kubeconfigFor("https://203.0.113.102:6443") };
   if (name === "cluster-kubeconfig") return { stdout: kubeconfigFor("https://203.0.113.103:6443") };
   return { stdout: `${name} done` };
 }
 
 /** What a real provider would add to the inputs, by type. A type that is not here is an error. */
-const COMPUTED: Record<string, (inputs: Outputs, name: string) => Outputs> = {
+const COMPUTED: Record<string, (inputs: Values, name: string) => Values> = {
   "pulumi:providers:openstack": () => ({}),
   "pulumi:providers:kubernetes": () => ({}),
   "openstack:compute/keypair:Keypair": (inputs) =>
@@ -111,39 +89,10 @@ const COMPUTED: Record<string, (inputs: Outputs, name: string) => Outputs> = {
   "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": () => ({}),
 };
 
-const INVOKES: Record<string, (inputs: Outputs) => Outputs> = {
+const INVOKES: Record<string, (inputs: Values) => Values> = {
   "openstack:networking/getNetwork:getNetwork": (inputs) => ({ id: inputs["networkId"], name: "external" }),
   "openstack:images/getImage:getImage": (inputs) => ({ id: `image-${String(inputs["name"])}` }),
 };
-
-/** What MockMonitor is asked with; the generated classes have no declared types. */
-interface Request {
-  getType(): string;
-  getName(): string;
-  getCustom(): boolean;
-  getParent(): string;
-  getProvider(): string;
-  getDependenciesList(): string[];
-  getProtect(): boolean;
-  getRetainondelete(): boolean;
-  getDeletebeforereplace(): boolean;
-  getDeletedwith(): string;
-  getIgnorechangesList(): string[];
-  getReplaceonchangesList(): string[];
-  getAdditionalsecretoutputsList(): string[];
-  getObject(): { toJavaScript(): Record<string, unknown> } | undefined;
-}
-
-interface Monitor {
-  registerResource(
-    request: Request,
-    callback: (error: unknown, response: { getUrn(): string }) => void,
-  ): Promise<void>;
-  registerResourceOutputs(
-    request: { getUrn(): string; getOutputs(): { toJavaScript(): Record<string, unknown> } },
-    callback: unknown,
-  ): void;
-}
 
 export interface RecordArgs {
   readonly stack?: string;
@@ -156,124 +105,57 @@ export interface RecordArgs {
 /** Starts recording; whatever is constructed afterwards is in the answer. One at a time in a process. */
 export async function record(args: RecordArgs = {}): Promise<Recording> {
   const preview = args.preview ?? false;
-  const resources: Registration[] = [];
-  const outputs = new Map<string, Record<string, unknown>>();
-  const invokes: string[] = [];
-  pulumi.runtime.setAllConfig({ ...args.config });
-  await pulumi.runtime.setMocks(
-    {
-      newResource({ type, name, inputs, custom }) {
-        const known = inputs as Outputs;
-        if (custom !== true) return { id: "", state: known };
+  const recorder = await startRecorder({
+    project: NAMESPACE,
+    stack: args.stack ?? "test",
+    preview,
+    config: args.config ?? {},
+    answers: {
+      resource(type, name, inputs) {
         const computed = COMPUTED[type];
         if (computed === undefined) throw new Error(`the mocks know no resource type ${type} (${name})`);
-        if (preview) return { id: "", state: known };
-        return { id: `${name}-id`, state: { ...known, ...computed(known, name) } };
+        return preview ? undefined : { id: `${name}-id`, outputs: computed(inputs, name) };
       },
-      call({ token, inputs }) {
+      invoke(token, inputs) {
         const answer = INVOKES[token];
         if (answer === undefined) throw new Error(`the mocks know no data source ${token}`);
-        invokes.push(token);
-        return answer(inputs as Outputs);
+        return answer(inputs);
       },
     },
-    "capi-mgmt",
-    args.stack ?? "test",
-    preview,
-  );
-  const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
-  const register = monitor.registerResource.bind(monitor);
-  monitor.registerResource = (request, callback) =>
-    register(request, (error, response) => {
-      if (error === null || error === undefined) resources.push(registration(request, response.getUrn()));
-      callback(error, response);
-    });
-  const registerOutputs = monitor.registerResourceOutputs.bind(monitor);
-  monitor.registerResourceOutputs = (request, callback) => {
-    outputs.set(request.getUrn(), request.getOutputs().toJavaScript());
-    registerOutputs(request, callback);
-  };
+  });
+  const resources = () => recorder.resources.filter(({ type }) => type !== STACK_TYPE).map(byName);
   return {
-    resources,
-    outputs,
-    invokes,
-    async settled() {
-      const { waitForRPCs } = pulumi.runtime as unknown as { waitForRPCs: () => Promise<void> };
-      // Between two registrations there may be a moment without any.
-      for (let before = -1; before !== resources.length;) {
-        before = resources.length;
-        await waitForRPCs();
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+    get resources() {
+      return resources();
     },
+    outputs: recorder.outputs,
+    get stackOutputs() {
+      const stack = recorder.resources.find(({ type }) => type === STACK_TYPE);
+      return recorder.outputs.get(stack?.urn ?? "") ?? {};
+    },
+    invokes: recorder.invokes,
+    settled: () => recorder.settled(),
     get(name, type = "") {
-      const found = resources.filter((resource) => resource.name === name && resource.type.endsWith(type));
+      const found = resources().filter((resource) => resource.name === name && resource.type.endsWith(type));
       const [one] = found;
       if (one === undefined || found.length > 1) {
-        throw new Error(
-          `${found.length} resources ${name} ${type}; there are ${resources.map((r) => r.name).join(", ")}`,
-        );
+        const names = resources().map((resource) => resource.name);
+        throw new Error(`${found.length} resources ${name} ${type}; there are ${names.join(", ")}`);
       }
       return one;
     },
   };
 }
 
-function registration(request: Request, urn: string): Registration {
+function byName(registration: Registration): Registration {
+  const { parent, provider, dependsOn, deletedWith } = registration;
   return {
-    type: request.getType(),
-    name: request.getName(),
-    urn,
-    custom: request.getCustom(),
-    inputs: request.getObject()?.toJavaScript() ?? {},
-    parent: lastName(request.getParent()),
-    provider: lastName(request.getProvider().replace(/::[^:]*$/, "")),
-    dependsOn: [...new Set(request.getDependenciesList().map(lastName))].sort(),
-    protect: request.getProtect(),
-    retainOnDelete: request.getRetainondelete(),
-    deleteBeforeReplace: request.getDeletebeforereplace(),
-    deletedWith: lastName(request.getDeletedwith()),
-    ignoreChanges: request.getIgnorechangesList(),
-    replaceOnChanges: request.getReplaceonchangesList(),
-    additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+    ...registration,
+    parent: parent.includes(`::${STACK_TYPE}::`) ? "" : nameOf(parent),
+    provider: nameOf(provider),
+    dependsOn: [...new Set(dependsOn.map(nameOf))].sort(),
+    deletedWith: nameOf(deletedWith),
   };
-}
-
-/** Name of a resource in its URN. */
-export function lastName(urn: string): string {
-  return urn.split("::").at(-1) ?? "";
-}
-
-const SIGNATURE = "4dabf18193072939515e22adb298388d";
-const SECRET = "1b47061264138c4ac30d75fd1eb44270";
-const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-
-/** Whether a value as the engine gets it is a secret. */
-export function isSecret(value: unknown): boolean {
-  return (
-    typeof value === "object" && value !== null && (value as Record<string, unknown>)[SIGNATURE] === SECRET
-  );
-}
-
-/** Whether a value as the engine gets it is, or hides, something unknown. */
-export function isUnknown(value: unknown): boolean {
-  return value === UNKNOWN || (isSecret(value) && isUnknown((value as { value: unknown }).value));
-}
-
-/** A value for people: secrets and unknowns by name. */
-export function readable(value: unknown): unknown {
-  if (isSecret(value)) return "[secret]";
-  if (value === UNKNOWN) return "[unknown]";
-  if (Array.isArray(value)) return value.map(readable);
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, readable(child)]));
-  }
-  return value;
-}
-
-/** The value inside of a secret, or the value itself. */
-export function unwrapped(value: unknown): unknown {
-  return isSecret(value) ? (value as { value: unknown }).value : value;
 }
 
 /** Paths below which a planted secret is in plain text. */

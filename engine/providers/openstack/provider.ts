@@ -20,7 +20,7 @@ import {
   type UpdateResult,
 } from "../../provider.ts";
 import { Cloud } from "../../../openstack/cloud.ts";
-import { loadCredentials } from "../../../openstack/credentials.ts";
+import { loadCredentials } from "./credentials.ts";
 import { invokeDataSource } from "./dataSources.ts";
 import { changesOf, toDiffResult } from "./diff.ts";
 import { kinds } from "./resources/index.ts";

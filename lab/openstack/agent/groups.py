@@ -3,6 +3,7 @@
 Stateful rules in nftables' bridge family need NF_CONNTRACK_BRIDGE, which kernels often lack; hence br_netfilter and an ip table.
 Upstream analogue: neutron's iptables_hybrid firewall driver.
 """
+
 import hashlib
 
 import capi_lab_names as names

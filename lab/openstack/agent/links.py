@@ -2,6 +2,7 @@
 
 /sys shows the devices of the namespace that mounted it, so devices are asked for by `ip` and socket calls.
 """
+
 import json
 import socket
 import subprocess
@@ -14,7 +15,7 @@ def log(*words):
 
 def run(*command, stdin=None, check=True):
     """Output of a command, None if it failed; a failure is logged unless check is False."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, input=stdin, capture_output=True, text=True)
     if done.returncode:
         if check:
             log("failed:", " ".join(command), done.stderr.strip(), (stdin or "")[:2000])

@@ -5,6 +5,7 @@ rings it), when a server's tap appears, and every POLL seconds besides. Input: t
 {"auth_url", "password"} as the only argument.
 Upstream analogue: neutron-openvswitch-agent and neutron-l3-agent.
 """
+
 import concurrent.futures
 import json
 import os
@@ -12,13 +13,12 @@ import signal
 import sys
 import time
 
-from keystoneauth1 import session
-from keystoneauth1.identity import v3
-
 import capi_lab_names as names
 import groups
 import links
 import routers
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
 
 POLL = 10.0
 BELL = os.environ["CAPI_LAB_BELL"]

@@ -2,6 +2,7 @@
 
 Upstream analogue: neutron-l3-agent (legacy routers): the same namespaces, devices qr-* and qg-*, iptables replaced by nftables.
 """
+
 import json
 
 import capi_lab_names as names
@@ -55,9 +56,7 @@ class Routers:
         owners = ("network:router_interface", "network:router_gateway")
         mine = [p for p in site.ports if p["device_id"] == router["id"] and p["device_owner"] in owners]
         floating = sorted(
-            (f["floating_ip_address"], f["fixed_ip_address"])
-            for f in site.floating
-            if f["router_id"] == router["id"]
+            (f["floating_ip_address"], f["fixed_ip_address"]) for f in site.floating if f["router_id"] == router["id"]
         )
         key = json.dumps(
             [
@@ -80,9 +79,7 @@ class Routers:
             self._plug(namespace, port, device, site.bridge(network), network["mtu"])
             devices.add(device)
             v4 = [f for f in port["fixed_ips"] if site.subnets[f["subnet_id"]]["ip_version"] == 4]
-            addresses = {
-                "%s/%s" % (f["ip_address"], site.subnets[f["subnet_id"]]["cidr"].split("/")[1]) for f in v4
-            }
+            addresses = {"%s/%s" % (f["ip_address"], site.subnets[f["subnet_id"]]["cidr"].split("/")[1]) for f in v4}
             if external and v4:
                 gateway_address = v4[0]["ip_address"]
                 gateway_route = site.subnets[v4[0]["subnet_id"]]["gateway_ip"]

@@ -3,6 +3,7 @@
 On a real site that id is read once from `openstack network show external`; the lab's network is made anew at each reset.
 Upstream analogue: neutron.plugins.ml2.plugin, which honours an id that an API request may not carry.
 """
+
 from neutron.plugins.ml2 import plugin
 
 EXTERNAL_NETWORK_ID = "e4f1c0de-0000-4000-8000-000000000113"

@@ -3,6 +3,7 @@
 The bell is a file (CAPI_LAB_BELL); the agent looks at its time stamp ten times a second.
 Upstream analogue: neutron.services.l3_router with its agent notifier.
 """
+
 import os
 
 from neutron import policy
@@ -45,11 +46,7 @@ class LabL3Plugin(l3_router_plugin.L3RouterPlugin):
                 registry.subscribe(ring, resource, event)
 
     def _settle(self, context, floating_ip):
-        wanted = (
-            constants.FLOATINGIP_STATUS_ACTIVE
-            if floating_ip.get("port_id")
-            else constants.FLOATINGIP_STATUS_DOWN
-        )
+        wanted = constants.FLOATINGIP_STATUS_ACTIVE if floating_ip.get("port_id") else constants.FLOATINGIP_STATUS_DOWN
         if floating_ip["status"] != wanted:
             self.update_floatingip_status(context.elevated(), floating_ip["id"], wanted)
             floating_ip["status"] = wanted

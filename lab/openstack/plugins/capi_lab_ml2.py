@@ -3,11 +3,11 @@
 The bridge is said in the binding details, so that Nova's virt driver need not guess it.
 Upstream analogue: neutron's Open vSwitch mechanism driver.
 """
+
+import capi_lab_names
 from neutron_lib import constants
 from neutron_lib.api.definitions import portbindings
 from neutron_lib.plugins.ml2 import api
-
-import capi_lab_names
 
 
 class LabMechanismDriver(api.MechanismDriver):

@@ -2,6 +2,7 @@
 
 Upstream analogue: octavia's allowed-address-pairs driver, which does the real half here; the no-op driver does the rest.
 """
+
 from octavia.network.drivers.neutron import allowed_address_pairs
 from octavia.network.drivers.noop_driver import driver as noop
 

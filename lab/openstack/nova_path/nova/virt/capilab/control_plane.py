@@ -5,6 +5,7 @@ cluster named there. While a member runs, one real API server runs in a network 
 network, with the address and MAC of the load balancer's VIP port; its data is kept until the last member is deleted.
 Upstream analogue: the virtual machine on which kubeadm would start the control plane.
 """
+
 import base64
 import fcntl
 import json
@@ -13,14 +14,12 @@ import shutil
 import signal
 import time
 
+import capi_lab_names
 import yaml
-
 from oslo_log import log as logging
 
 from nova import exception
 from nova.virt.capilab import host
-
-import capi_lab_names
 
 LOG = logging.getLogger(__name__)
 CLUSTERS = os.path.join(host.STATE, "clusters")

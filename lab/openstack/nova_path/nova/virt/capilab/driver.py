@@ -3,6 +3,7 @@ lab:machine. `nspawn`: a booted machine (machine.py); `kubernetes`: a member of 
 
 State is kept in CAPI_LAB_STATE/nova/<server id>.json, because Nova's fake driver forgets its servers at a restart.
 """
+
 import json
 import os
 import shutil
@@ -226,8 +227,16 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
                accel_info=None, share_info=None):  # fmt: skip
         if self._is(instance.uuid) and instance.uuid in self.instances:
             Machine(instance.uuid).stop(orderly=reboot_type.lower() != "hard")
-        return super().reboot(context, instance, network_info, reboot_type, block_device_info, bad_volumes_callback,
-                              accel_info, share_info)  # fmt: skip  (upstream's fake powers on)
+        return super().reboot(
+            context,
+            instance,
+            network_info,
+            reboot_type,
+            block_device_info,
+            bad_volumes_callback,
+            accel_info,
+            share_info,
+        )  # fmt: skip  (upstream's fake powers on)
 
     def resume_state_on_host_boot(self, context, instance, network_info, share_info, block_device_info=None):
         if instance.uuid in self.instances:

@@ -2,6 +2,7 @@
 
 /sys shows the network devices of the namespace that mounted it (the host's), so devices are looked up by socket calls.
 """
+
 import os
 import signal
 import socket
@@ -16,7 +17,9 @@ SERVICE_VARIABLE = "CAPI_MGMT_LAB_SERVICE"
 
 def sh(*command, check=True, stdin=None):
     """Runs a command; a failure is a NovaException with the command's own words."""
-    done = subprocess.run(command, capture_output=True, text=True, input=stdin, stdin=None if stdin else subprocess.DEVNULL)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, input=stdin, stdin=None if stdin else subprocess.DEVNULL
+    )
     if check and done.returncode:
         raise exception.NovaException(
             "%s: exit code %s: %s" % (" ".join(command), done.returncode, (done.stderr or done.stdout).strip())

@@ -3,6 +3,7 @@
 Files: CAPI_LAB_STATE/machines/<server id>/{up,work,root,console.log,nics,devices,machine.env,tmpfiles.d}; machine.sh runs it.
 Upstream analogue: nova.virt.libvirt's guest and config drive.
 """
+
 import base64
 import json
 import os
@@ -201,8 +202,7 @@ class Machine:
         if add:
             script = (
                 "mkdir -p /dev/disk/by-id; for d in %s; do [ -b $d ] || mknod $d b %s; chmod 660 $d; chgrp disk $d; done;"
-                " ln -sfn ../../%s %s"
-                % (nodes, volume["mm"].replace(":", " "), os.path.basename(volume["dev"]), link)
+                " ln -sfn ../../%s %s" % (nodes, volume["mm"].replace(":", " "), os.path.basename(volume["dev"]), link)
             )
         else:
             script = "rm -f %s %s" % (link, nodes)

@@ -1,13 +1,13 @@
 /**
- * A cloud that is asked each question once, however many checks want the answer.
+ * A cloud that gets each question once, however many checks want the answer.
  */
 import type { Cloud, Json } from "../openstack/cloud.ts";
 
 /** What preflight needs of a cloud. */
-export type Asked = Pick<Cloud, "get" | "scope">;
+export type CloudReader = Pick<Cloud, "get" | "scope">;
 
-/** The cloud with its answers kept, refusals too. */
-export function asked(cloud: Asked): Asked {
+/** The cloud with its answers cached, refusals too. */
+export function cachedCloud(cloud: CloudReader): CloudReader {
   const answers = new Map<string, Promise<Json>>();
   return {
     scope: () => cloud.scope(),

@@ -6,23 +6,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { UNKNOWN, type Properties } from "../engine/provider.ts";
-
-/** All a connection needs. */
-export interface Credentials {
-  readonly authUrl: string;
-  /** The body of Keystone's POST /auth/tokens. */
-  readonly identity: Record<string, unknown>;
-  readonly region: string | undefined;
-  readonly interface: "public" | "internal" | "admin";
-  /** PEM of the only certificate authorities that are trusted, or undefined for the system's. */
-  readonly ca: string | undefined;
-  readonly certificate: string | undefined;
-  readonly key: string | undefined;
-  readonly insecure: boolean;
-  /** Service type to base URL, instead of the catalog's. */
-  readonly endpoints: Readonly<Record<string, string>>;
-}
+import type { Connection } from "../../../openstack/connection.ts";
+import { UNKNOWN, type Properties } from "../../provider.ts";
 
 type Entry = Record<string, unknown>;
 type Environment = Record<string, string | undefined>;
@@ -74,7 +59,7 @@ export function loadCredentials(
   inputs: Properties,
   environment: Environment = process.env,
   directory = process.cwd(),
-): Credentials {
+): Connection {
   for (const [name, value] of Object.entries(inputs)) {
     if (!Object.hasOwn(KNOWN, name)) throw new Error(`unknown openstack provider setting ${name}`);
     if (!KNOWN[name] && text(value) && text(value) !== "false") {
@@ -213,7 +198,7 @@ function pem(value: string | undefined, what: string): string | undefined {
   }
 }
 
-function interfaceOf(value: string | undefined): Credentials["interface"] {
+function interfaceOf(value: string | undefined): Connection["interface"] {
   const name = (value ?? "public").replace(/URL$/, "");
   if (name === "public" || name === "internal" || name === "admin") return name;
   throw new Error(`the endpoint type must be public, internal or admin, got ${value}`);

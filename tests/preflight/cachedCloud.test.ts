@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asked } from "../../preflight/asked.ts";
+import { cachedCloud } from "../../preflight/cachedCloud.ts";
 
 void test("each question is asked once, and a refusal is everybody's", async () => {
   const questions: string[] = [];
-  const cloud = asked({
+  const cloud = cachedCloud({
     scope: () => Promise.reject(new Error("not asked here")),
     get: (service, path, options) => {
       questions.push([service, path, JSON.stringify(options)].join(" "));

@@ -34,6 +34,7 @@ may_do_everything() {
 on_create() {
   local end answer folder
   folder=$(mktemp --directory /dev/shm/capi-mgmt-kubeconfig.XXXXXX)
+  # shellcheck disable=SC2064 # the folder is local here and gone when the trap runs
   trap "rm -rf '$folder'" EXIT
   cluster_kubeconfig > "$folder/admin"
   end=$(deadline "$WORK_SECONDS")

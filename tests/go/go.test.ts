@@ -1,0 +1,43 @@
+/**
+ * Go tests of the lab's packages, each as a test here. Only those that are quick to compile: the others import
+ * Kubernetes' control plane, and `go test ./...` in lab/kubernetes runs them where that is built.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { execa } from "execa";
+
+const module = join(import.meta.dirname, "../../lab/kubernetes");
+const PACKAGES = ["./options", "./conversion", "./pki"];
+
+interface Event {
+  readonly Action: string;
+  readonly Package: string;
+  readonly Test?: string;
+  readonly Output?: string;
+}
+
+for (const path of PACKAGES) {
+  void test(`go test and go vet ${path}`, async (context) => {
+    const vet = await execa("go", ["vet", path], { cwd: module, reject: false });
+    assert.equal(vet.exitCode, 0, vet.stderr || vet.shortMessage);
+    const result = await execa("go", ["test", "-json", path], { cwd: module, reject: false });
+    const events = result.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Event);
+    const output = (name?: string) =>
+      events
+        .flatMap(({ Test, Output = "" }) => (name === undefined || Test === name ? [Output] : []))
+        .join("");
+    const ended = events.filter(
+      ({ Test, Action }) => Test !== undefined && /^(pass|fail|skip)$/.test(Action),
+    );
+    for (const { Test = "", Action } of ended.filter((event) => event.Test?.includes("/") !== true)) {
+      const skip = Action === "skip";
+      await context.test(Test, { skip }, () => assert.equal(Action, "pass", output(Test)));
+    }
+    assert.ok(ended.length > 0, output() || result.stderr || result.shortMessage);
+    assert.equal(result.exitCode, 0, output() || result.stderr);
+  });
+}
