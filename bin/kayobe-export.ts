@@ -59,7 +59,7 @@ process.exitCode = await command({ name: "bin/kayobe-export", usage, options }, 
   // What needs no stack first: a wrong folder is told at once.
   const tree = kayobeTree(folder, values.environment);
   const vault = new Vault({ passwordFile });
-  const outputs = await readOutputs(stack, values.outputs);
+  const outputs = readOutputs(stack, values.outputs);
   const kubeconfig = textOutput(stack, outputs, "magnumKubeconfig");
   const deployed =
     values["no-magnum-conf"] === true

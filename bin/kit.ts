@@ -71,6 +71,12 @@ export async function command<const Options extends ParseArgsOptionsConfig>(
   }
 }
 
+/** Ends with a code; after a failure at once, since whatever the program left behind could keep the process alive. */
+export function endWith(exitCode: number): void {
+  if (exitCode === EXIT.failed) process.exit(exitCode);
+  process.exitCode = exitCode;
+}
+
 function readArguments<const Options extends ParseArgsOptionsConfig>(options: Options): Arguments<Options> {
   const args = process.argv.slice(2);
   try {

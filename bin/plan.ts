@@ -3,13 +3,13 @@
  * What only the cloud can decide is shown as [unknown]; `secure:` values are placeholders and shown as [secret].
  */
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { EXIT } from "../lib/command-error.ts";
 import { loadPlanner } from "../plan/load.ts";
 import { planTree } from "../plan/tree.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
-import { readArguments } from "./arguments.ts";
+import { command, endWith, one, PROJECT } from "./kit.ts";
 
-const HELP = `Usage: npm run plan -- STACK [--json] [--out FILE]
+const usage = `Usage: npm run plan -- STACK [--json] [--out FILE]
 
 Shows what stack STACK would create on an empty site, and what the policy rules say of it, offline.
 
@@ -22,26 +22,19 @@ Exit codes: 0 planned, whatever the policy says (bin/policy judges by exit code)
 is wrong; 64 wrong usage.
 `;
 
-const { word: stack, values } = readArguments(
-  { name: "npm run plan", usage: HELP, word: "stack" },
-  { json: { type: "boolean" }, out: { type: "string" } },
-);
-try {
-  await main(join(import.meta.dirname, ".."));
-} catch (error) {
-  console.error(`npm run plan: ${(error as Error).message}`);
-  // At once: after a failure of the program whatever it left behind could keep the process alive.
-  process.exit(1);
-}
+const options = { json: { type: "boolean" }, out: { type: "string" } } as const;
 
-async function main(folder: string): Promise<void> {
+const exitCode = await command({ name: "npm run plan", usage, options }, async ({ words, values }) => {
+  const stack = one(words, "stack");
   const { planStack } = await loadPlanner();
-  const plan = await planStack(folder, stack);
-  const policy = judgeStack(folder, stack, plannedResources(plan.resources));
+  const plan = await planStack(PROJECT, stack);
+  const policy = judgeStack(PROJECT, stack, plannedResources(plan.resources));
   const text =
     values.json === true
       ? JSON.stringify({ ...plan, policy }, undefined, 2)
       : [...planTree(plan), "", renderPolicy(policy)].join("\n");
   if (values.out === undefined) console.log(text);
   else writeFileSync(values.out, `${text}\n`);
-}
+  return EXIT.ok;
+});
+endWith(exitCode);

@@ -1,10 +1,10 @@
 /**
  * `bin/policy STACK`: what a stack would create, judged by the rules of policy/rules.ts, offline.
  */
-import { join } from "node:path";
+import { EXIT } from "../lib/command-error.ts";
 import { loadPlanner } from "../plan/load.ts";
 import { judgeStack, plannedResources, renderPolicy } from "../policy/stack.ts";
-import { readArguments } from "./arguments.ts";
+import { command, endWith, one, PROJECT } from "./kit.ts";
 
 const usage = `Usage: bin/policy STACK [--json]
 
@@ -19,22 +19,14 @@ Exit codes: 0 no mandatory rule is broken; 1 the configuration or the program is
 2 a mandatory rule is broken; 64 wrong usage.
 `;
 
-const { word: stack, values } = readArguments(
-  { name: "bin/policy", usage, word: "stack" },
-  { json: { type: "boolean" } },
-);
-try {
-  process.exitCode = await main(join(import.meta.dirname, ".."));
-} catch (error) {
-  console.error(`bin/policy: ${(error as Error).message}`);
-  // At once: after a failure of the program whatever it left behind could keep the process alive.
-  process.exit(1);
-}
+const options = { json: { type: "boolean" } } as const;
 
-async function main(folder: string): Promise<number> {
+const exitCode = await command({ name: "bin/policy", usage, options }, async ({ words, values }) => {
+  const stack = one(words, "stack");
   const { planStack } = await loadPlanner();
-  const { resources } = await planStack(folder, stack);
-  const report = judgeStack(folder, stack, plannedResources(resources));
+  const { resources } = await planStack(PROJECT, stack);
+  const report = judgeStack(PROJECT, stack, plannedResources(resources));
   console.log(values.json === true ? JSON.stringify(report, undefined, 2) : renderPolicy(report));
-  return report.verdict === "fail" ? 2 : 0;
-}
+  return report.verdict === "fail" ? EXIT.no : EXIT.ok;
+});
+endWith(exitCode);

@@ -1,11 +1,10 @@
 /**
- * A stack's outputs for the programs in bin/: from the real CLI where it is installed, else from the embedded engine,
- * which reads the same state.
+ * A stack's outputs for the programs in bin/.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { Writable } from "node:stream";
+import { delimiter, join } from "node:path";
+import { findPulumi } from "../automation/findPulumi.ts";
 
 export type Outputs = Readonly<Record<string, unknown>>;
 
@@ -14,25 +13,37 @@ export class OutputsError extends Error {}
 
 const PROJECT = join(import.meta.dirname, "..");
 
-/** True if a lab is on this machine and nothing else was asked for. */
-function isLab(environment: NodeJS.ProcessEnv): boolean {
-  return environment["PULUMI_BACKEND_URL"] === undefined && existsSync(join(PROJECT, ".lab", "passphrase"));
-}
+/** What the lab keeps for commands on its own stack (lab/environment.ts). */
+const LAB = join(PROJECT, ".lab", "environment.json");
 
-/** The stack to use if none is named: $PULUMI_STACK, else the lab's. */
+/** The stack to use if none is named: $PULUMI_STACK, else the lab's where a lab is and no backend is named. */
 export function defaultStack(environment: NodeJS.ProcessEnv = process.env): string | undefined {
-  return environment["PULUMI_STACK"] ?? (isLab(environment) ? "lab" : undefined);
+  return environment["PULUMI_STACK"] ?? (isLab("lab", environment) ? "lab" : undefined);
 }
 
-/** The outputs of a stack, secrets in plain. Throws OutputsError with what to do about it. */
-export async function stackOutputs(stack: string): Promise<Outputs> {
-  const environment = { ...process.env };
-  if (isLab(environment)) {
-    const { stackEnvironment } = await import("../lab/stack.ts");
-    Object.assign(environment, stackEnvironment(""));
+function isLab(stack: string, environment: NodeJS.ProcessEnv): boolean {
+  return stack === "lab" && environment["PULUMI_BACKEND_URL"] === undefined && existsSync(LAB);
+}
+
+/**
+ * The outputs of a stack, secrets in plain, from Pulumi's CLI.
+ *
+ * @throws OutputsError with what to do about it
+ */
+export function stackOutputs(stack: string): Outputs {
+  const env = { ...process.env };
+  if (isLab(stack, env)) {
+    const lab = JSON.parse(readFileSync(LAB, "utf8")) as { path: string; variables: Record<string, string> };
+    Object.assign(env, lab.variables, { PATH: `${lab.path}${delimiter}${env["PATH"] ?? ""}` });
   }
-  const text = fromCli(stack, environment) ?? (await fromEngine(stack, environment));
-  const outputs = JSON.parse(text) as Outputs;
+  const args = ["stack", "output", "--stack", stack, "--json", "--show-secrets", "--non-interactive"];
+  const pulumi = cli(env["PATH"]);
+  const result = spawnSync(pulumi, args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 26 });
+  if (result.error !== undefined) throw new OutputsError(`${pulumi}: ${result.error.message}`);
+  if (result.status !== 0) {
+    throw new OutputsError(`pulumi stack output --stack ${stack}: ${result.stderr.trim()}`);
+  }
+  const outputs = JSON.parse(result.stdout) as Outputs;
   if (Object.keys(outputs).length === 0)
     throw new OutputsError(`stack ${stack} has no outputs: deploy it first`);
   return outputs;
@@ -69,51 +80,10 @@ export function outputsFrom(source: string): Outputs {
   return outputs as Outputs;
 }
 
-/** Undefined if there is no real CLI. */
-function fromCli(stack: string, env: NodeJS.ProcessEnv): string | undefined {
-  const args = ["stack", "output", "--stack", stack, "--json", "--show-secrets"];
-  const result = spawnSync("pulumi", args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 26 });
-  if (result.error !== undefined) return undefined;
-  if (result.status === 0) return result.stdout;
-  throw new OutputsError(`pulumi stack output --stack ${stack}: ${result.stderr.trim()}`);
-}
-
-async function fromEngine(stack: string, environment: NodeJS.ProcessEnv): Promise<string> {
-  const backendUrl = environment["PULUMI_BACKEND_URL"];
-  if (backendUrl === undefined) {
-    throw new OutputsError(
-      "where the stack's state is, is not known: log in with pulumi, or set PULUMI_BACKEND_URL and PULUMI_CONFIG_PASSPHRASE_FILE",
-    );
+function cli(path: string | undefined): string {
+  try {
+    return findPulumi(path);
+  } catch (error) {
+    throw new OutputsError((error as Error).message);
   }
-  const { runEngine } = await import("../engine/main.ts");
-  let text = "";
-  const out = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      text += chunk.toString("utf8");
-      done();
-    },
-  });
-  // The engine's S3 client reads its keys from the process.
-  Object.assign(process.env, environment);
-  const { exitCode } = await runEngine({
-    command: "output",
-    stack,
-    projectDir: PROJECT,
-    backendUrl,
-    passphrase: passphrase(environment),
-    json: true,
-    showSecrets: true,
-    out,
-  });
-  if (exitCode !== 0) throw new OutputsError(`the outputs of stack ${stack} cannot be read: ${text.trim()}`);
-  return text;
-}
-
-function passphrase(environment: NodeJS.ProcessEnv): string {
-  const file = environment["PULUMI_CONFIG_PASSPHRASE_FILE"];
-  if (environment["PULUMI_CONFIG_PASSPHRASE"] !== undefined) return environment["PULUMI_CONFIG_PASSPHRASE"];
-  if (file !== undefined && existsSync(file)) return readFileSync(file, "utf8").trim();
-  throw new OutputsError(
-    "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE: the outputs are encrypted",
-  );
 }

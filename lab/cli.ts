@@ -5,15 +5,16 @@ import { createReadStream, existsSync, readFileSync, readdirSync, statSync } fro
 import { parseArgs } from "node:util";
 import { exportsFor, kubeconfigFile } from "./environment.ts";
 import { fault, faultUsage } from "./faults.ts";
-import type { Artifacts } from "./prepare/artifacts.ts";
+import { siteArtifacts } from "./prepare/artifacts.ts";
 import { prepareConsumers } from "./prepare/consumers.ts";
 import { prepare } from "./prepare/index.ts";
 import { logFile } from "./processes.ts";
 import { Progress, failureText, formatSeconds } from "./progress.ts";
 import { writePrivate } from "./services/secrets.ts";
-import { resetSite, siteArtifacts, siteStatus, startSite, stopSite } from "./services/site.ts";
+import { describePulumi } from "./pulumi/install.ts";
+import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
 import { paths } from "./site.ts";
-import { type StackCommand, type StackOptions, readOutput, runStack } from "./stack.ts";
+import type { StackCommand, StackOptions } from "./stack.ts";
 
 const usage = `usage: npm run lab [-- COMMAND]
 
@@ -23,7 +24,7 @@ const usage = `usage: npm run lab [-- COMMAND]
   status [--json]                one row a service
   logs SERVICE [--follow]        a service's log
   env                            shell exports: eval "$(npm run --silent lab -- env)"
-  preview|up|refresh|destroy [--stack NAME] [--engine pulumi|embedded] [--expect-no-changes] [--json]
+  preview|up|refresh|destroy [--stack NAME] [--expect-no-changes] [--json]
   preview|up --refresh           read every resource first: what differs from the state, and what up makes of it
   up --skip-preflight            begin without preflight, with a warning
   output [NAME] [--stack NAME] [--show-secrets] [--json]
@@ -33,7 +34,7 @@ ${faultUsage}
   --timing fast|real             with no command, start or up: speed of the cluster controllers
 Real sites use pulumi itself; the lab is for trying, tests and rehearsal. docs/lab.md tells more.`;
 
-/** A mistake in the arguments: usage, exit code 2. */
+/** A mistake in the arguments: usage, exit code 64. */
 class UsageError extends Error {}
 
 const stackCommands = new Set(["preview", "up", "refresh", "destroy", "output", "cancel"]);
@@ -53,12 +54,8 @@ async function main(argv: string[]): Promise<number> {
   if (rest.length > (command === "logs" || command === "output" ? 1 : 0)) {
     throw new UsageError(`${command}: unexpected argument "${rest.at(-1)}"`);
   }
-  if (values.engine !== undefined && values.engine !== "pulumi" && values.engine !== "embedded") {
-    throw new UsageError(`--engine: "${values.engine}" (legal: pulumi, embedded)`);
-  }
   const options: StackOptions = {
     stack: values.stack ?? "lab",
-    engine: values.engine,
     json: values.json ?? false,
     expectNoChanges: values["expect-no-changes"] ?? false,
     showSecrets: values["show-secrets"] ?? false,
@@ -93,14 +90,14 @@ async function main(argv: string[]): Promise<number> {
       await resetSite(progress);
       return report(progress);
     case "status":
-      return status(siteArtifacts(), options.json);
+      return status(options.json);
     case "logs":
       return logs(rest[0], values.follow ?? false);
     case "env":
-      process.stdout.write(exportsFor(siteArtifacts()));
+      process.stdout.write(exportsFor());
       return 0;
     default:
-      return deploy(command as StackCommand, options, siteArtifacts());
+      return deploy(command as StackCommand, options);
   }
 }
 
@@ -123,7 +120,6 @@ function readArguments(argv: string[]) {
       options: {
         help: { type: "boolean", short: "h" },
         stack: { type: "string" },
-        engine: { type: "string" },
         timing: { type: "string" },
         json: { type: "boolean" },
         follow: { type: "boolean", short: "f" },
@@ -167,9 +163,8 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
   console.error("start");
   await startSite(artifacts, progress);
   console.error(`the site runs (${formatSeconds(progress.elapsed())}); deploying stack ${options.stack}`);
-  const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options, artifacts));
-  if (code === 0) await runStack("output", options, artifacts.helm);
-  else
+  const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options));
+  if (code !== 0)
     console.error(
       `the deployment failed; its error is above, the services' logs are in ${paths.log}\n` +
         "next: put the cause right, then npm run lab -- up goes on from there",
@@ -177,17 +172,16 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
   return report(progress, code);
 }
 
-/** One engine command. After a deployment the Magnum kubeconfig is kept for `env`. */
-async function deploy(command: StackCommand, options: StackOptions, artifacts: Artifacts): Promise<number> {
-  const code = await runStack(command, options, artifacts.helm);
-  if (command === "up" && code === 0) await keepKubeconfig(options, artifacts);
-  return code;
-}
-
-/** Writes the stack's Magnum kubeconfig where `env` finds it; a stack without that output (a partial one) has none. */
-async function keepKubeconfig(options: StackOptions, artifacts: Artifacts): Promise<void> {
-  const kubeconfig = await readOutput("magnumKubeconfig", options, artifacts.helm);
+/** One command on a stack. After a deployment the Magnum kubeconfig is kept for `env`. */
+async function deploy(command: StackCommand, options: StackOptions): Promise<number> {
+  // only when needed: it loads Pulumi's SDK, which the other commands can do without
+  const { readOutput, runCommand } = await import("./stack.ts");
+  const code = await runCommand(command, options);
+  if (command !== "up" || code !== 0) return code;
+  // a partial stack has no such output
+  const kubeconfig = await readOutput(options.stack, "magnumKubeconfig");
   if (kubeconfig) writePrivate(kubeconfigFile(options.stack), kubeconfig);
+  return code;
 }
 
 function report(progress: Progress, code = 0): number {
@@ -195,8 +189,10 @@ function report(progress: Progress, code = 0): number {
   return code;
 }
 
-async function status(artifacts: Artifacts, json: boolean): Promise<number> {
+async function status(json: boolean): Promise<number> {
+  const artifacts = siteArtifacts();
   const rows = await siteStatus(artifacts);
+  const tools = describePulumi(artifacts.pulumi);
   if (json) console.log(JSON.stringify(rows, null, 2));
   else {
     for (const row of rows) {
@@ -204,6 +200,9 @@ async function status(artifacts: Artifacts, json: boolean): Promise<number> {
         `${row.service.padEnd(18)} ${String(row.pid ?? "-").padStart(8)}  ${row.endpoint.padEnd(45)} ${row.state}`,
       );
     }
+    console.log();
+    for (const { name, version, kind } of tools)
+      console.log(`${name.padEnd(18)} ${version.padStart(8)}  ${kind}`);
   }
   return rows.every((row) => row.state === "ok") ? 0 : 1;
 }
@@ -233,5 +232,5 @@ try {
 } catch (error) {
   console.error(failureText(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = error instanceof UsageError ? 64 : 1;
 }

@@ -2,18 +2,52 @@
  * `npm run lab -- env`: shell exports with which openstack, kubectl, helm, the AWS CLI and the real pulumi work against the lab.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
-import type { Artifacts } from "./prepare/artifacts.ts";
-import { stackEnvironment } from "./stack.ts";
-import { stateDir } from "./site.ts";
+import { delimiter, dirname, join } from "node:path";
+import { installPulumi, pulumiHome } from "./pulumi/install.ts";
+import { type Artifacts, siteArtifacts } from "./prepare/artifacts.ts";
+import { loadSecrets, writePrivate } from "./services/secrets.ts";
+import { addresses, bucket, paths, ports, stateDir } from "./site.ts";
+
+/** State as on a real site: S3, here the lab's gateway. */
+const backendUrl =
+  `s3://${bucket}?endpoint=http://${addresses.services}:${ports.s3}` +
+  "&s3ForcePathStyle=true&region=us-east-1";
+
+/** Folder of the lab's tools: first on the PATH of whatever runs against the lab. */
+const toolFolder = join(stateDir, "bin");
+
+/** Environment of the program and of whatever runs against the lab. PATH is this process's with the lab's tools first. */
+export function stackEnvironment(): Record<string, string> {
+  const secrets = loadSecrets();
+  const { helm, pulumi } = siteArtifacts();
+  return {
+    OS_CLIENT_CONFIG_FILE: paths.clouds,
+    OS_CLOUD: "openstack",
+    CAPI_MGMT_HELM: helm,
+    CAPI_MGMT_NODE: process.execPath,
+    AWS_ACCESS_KEY_ID: secrets.s3AccessKey,
+    AWS_SECRET_ACCESS_KEY: secrets.s3SecretKey,
+    AWS_REGION: "us-east-1",
+    AWS_ENDPOINT_URL_S3: `http://${addresses.services}:${ports.s3}`,
+    PATH: [
+      toolFolder,
+      ...(process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== toolFolder),
+    ].join(delimiter),
+    PULUMI_BACKEND_URL: backendUrl,
+    PULUMI_CONFIG_PASSPHRASE_FILE: paths.passphrase,
+    // Half the bytes for each of the many times that a deployment writes its state.
+    PULUMI_DIY_BACKEND_GZIP: "true",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    ...(pulumi.origin === "machine" ? {} : { PULUMI_HOME: pulumiHome }),
+  };
+}
 
 /** A shell word that stays itself whatever it holds. */
 export const shellQuote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Folder with the lab's tools, and only these: the Python environment's own bin would also bring its python and pip. */
-function toolFolder(artifacts: Artifacts): string {
-  const bin = join(stateDir, "bin");
-  mkdirSync(bin, { recursive: true });
+/** Links the lab's tools, and only these: the Python environment's own bin would also bring its python and pip. */
+export function installTools(artifacts: Artifacts): void {
+  mkdirSync(toolFolder, { recursive: true });
   const tools: Record<string, string> = {
     openstack: join(artifacts.python, "bin", "openstack"),
     helm: artifacts.helm,
@@ -24,20 +58,27 @@ function toolFolder(artifacts: Artifacts): string {
     kubectl: artifacts.k3s,
   };
   for (const [name, target] of Object.entries(tools)) {
-    const link = join(bin, name);
+    const link = join(toolFolder, name);
     rmSync(link, { force: true });
     symlinkSync(target, link);
   }
-  return bin;
+  installPulumi(artifacts.pulumi, toolFolder);
+}
+
+/** Keeps the environment for commands of bin/ on stack `lab`, which do not import the lab. */
+export function keepEnvironment(): void {
+  const { PATH: _, ...variables } = stackEnvironment();
+  const kept = { path: toolFolder, variables };
+  writePrivate(join(stateDir, "environment.json"), `${JSON.stringify(kept, null, 2)}\n`);
 }
 
 /** Lines for `eval "$(npm run --silent lab -- env)"`. */
-export function exportsFor(artifacts: Artifacts): string {
-  const variables = { ...stackEnvironment(artifacts.helm) };
+export function exportsFor(): string {
+  const { PATH: _, ...variables } = stackEnvironment();
   const kubeconfig = newestKubeconfig();
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
   if (kubeconfig) lines.push(`export KUBECONFIG=${shellQuote(kubeconfig)}`);
-  lines.push(`export PATH=${shellQuote(toolFolder(artifacts))}:"$PATH"`);
+  lines.push(`export PATH=${shellQuote(toolFolder)}:"$PATH"`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -1,21 +1,34 @@
 /**
- * Deploying a stack onto the lab: which engine, its backend and environment, and the stack's outputs.
+ * Deploying a stack onto the lab with Pulumi's own engine: its environment, what is shown, what is kept of each run.
  */
-import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { Writable } from "node:stream";
-import { run } from "./run.ts";
+import { createWriteStream, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Display, brief, closingLines } from "../automation/display.ts";
+import {
+  type Operation,
+  type RunListener,
+  type StackResult,
+  cancelStack,
+  listenForInterrupts,
+  readDependencies,
+  readOutputs,
+  runStack,
+} from "../automation/stack.ts";
+import { criticalPath, describePath, formatSeconds } from "../automation/timeline.ts";
+import { stackEnvironment } from "./environment.ts";
 import { loadSecrets } from "./services/secrets.ts";
-import { addresses, bucket, paths, ports, projectDir } from "./site.ts";
+import { projectDir, stateDir } from "./site.ts";
 
-type EngineName = "pulumi" | "embedded";
-export type StackCommand = "preview" | "up" | "refresh" | "destroy" | "output" | "cancel";
+export type StackCommand = Operation | "output" | "cancel";
+
+/** Exit codes of the stack commands, documented in docs/cli.md. */
+export const exitCodes = { ok: 0, failed: 1, changes: 3, interrupted: 130 } as const;
 
 export interface StackOptions {
   stack: string;
-  engine: EngineName | undefined;
+  /** Prints one JSON document and nothing else. */
   json: boolean;
+  /** Ends with 3 if there was something to change. */
   expectNoChanges: boolean;
   showSecrets: boolean;
   /** Of preview and up: reads every resource first. */
@@ -26,134 +39,117 @@ export interface StackOptions {
   output?: string;
 }
 
-/** State as on a real site: S3, here the lab's gateway. */
-const backendUrl =
-  `s3://${bucket}?endpoint=http://${addresses.services}:${ports.s3}` +
-  "&s3ForcePathStyle=true&region=us-east-1";
-
-/** Environment of the program and of whatever runs against the lab. */
-export function stackEnvironment(helm: string): Record<string, string> {
-  const secrets = loadSecrets();
-  return {
-    OS_CLIENT_CONFIG_FILE: paths.clouds,
-    OS_CLOUD: "openstack",
-    CAPI_MGMT_HELM: helm,
-    AWS_ACCESS_KEY_ID: secrets.s3AccessKey,
-    AWS_SECRET_ACCESS_KEY: secrets.s3SecretKey,
-    AWS_REGION: "us-east-1",
-    AWS_ENDPOINT_URL_S3: `http://${addresses.services}:${ports.s3}`,
-    PULUMI_BACKEND_URL: backendUrl,
-    PULUMI_CONFIG_PASSPHRASE_FILE: paths.passphrase,
-    // Half the bytes for each of the many times that a deployment writes its state.
-    PULUMI_DIY_BACKEND_GZIP: "true",
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-  };
-}
-
-/** Runs one engine command; returns its exit code. */
-export async function runStack(
+/** Runs one command on a stack and prints what comes of it; returns its exit code. */
+export async function runCommand(
   command: StackCommand,
   options: StackOptions,
-  helm: string,
   out: NodeJS.WritableStream = process.stdout,
 ): Promise<number> {
-  const env = {
-    ...stackEnvironment(helm),
-    ...(options.skipPreflight ? { CAPI_MGMT_SKIP_PREFLIGHT: "1" } : {}),
-  };
-  const engine = options.engine ?? (await defaultEngine());
-  if (engine === "pulumi") return runPulumi(command, options, env, out);
-  // only when needed: the engine loads Pulumi's SDK, which the other commands can do without
-  const { runEngine } = await import("../engine/main.ts");
-  // providers run in this process and look for credentials and helm in its environment
-  Object.assign(process.env, env);
-  const { exitCode } = await runEngine({
-    command,
-    stack: options.stack,
-    projectDir,
-    backendUrl,
-    passphrase: readFileSync(paths.passphrase, "utf8").trim(),
-    json: options.json,
-    expectNoChanges: options.expectNoChanges,
-    refresh: options.refresh ?? false,
-    showSecrets: options.showSecrets,
-    name: options.output,
-    env: process.env,
-    out,
-  });
-  return exitCode;
+  const { stack } = options;
+  loadSecrets();
+  const env = { ...stackEnvironment(), ...(options.skipPreflight ? { CAPI_MGMT_SKIP_PREFLIGHT: "1" } : {}) };
+  const place = { stack, projectDir, env };
+  if (command === "output") return printOutputs(await readOutputs(place), options, out);
+  if (command === "cancel") {
+    await cancelStack(place);
+    out.write(`The lock of stack ${stack} is released.\n`);
+    return exitCodes.ok;
+  }
+  const display = new Display(options.json ? { write: () => undefined } : out, command === "preview");
+  const record = recordEvents(stack, command);
+  const interrupts = listenForInterrupts((text) => process.stderr.write(`${text}\n`));
+  try {
+    // A destroy takes the dependencies out of the state with the resources.
+    const before = command === "destroy" ? await readDependencies(place).catch(() => new Map()) : undefined;
+    const result = await runStack({
+      ...place,
+      operation: command,
+      create: true,
+      refresh: options.refresh ?? false,
+      interrupts,
+      listener: together(display, record),
+    });
+    const path =
+      command === "preview"
+        ? undefined
+        : criticalPath(result.steps, before ?? (await readDependencies(place)));
+    if (options.json)
+      out.write(`${JSON.stringify({ ...result, ...(path ? { criticalPath: path } : {}) }, null, 2)}\n`);
+    display.close([
+      ...closingLines(result),
+      path ? describePath(path, result.seconds, command) : `Duration: ${formatSeconds(result.seconds)}`,
+      ...(options.expectNoChanges && result.changes > 0
+        ? ["", `error: no changes were expected, but ${result.changes} were found`]
+        : []),
+    ]);
+    return exitCodeOf(result, options);
+  } finally {
+    interrupts.close();
+    record.close();
+  }
+}
+
+function exitCodeOf({ outcome, changes }: StackResult, options: StackOptions): number {
+  if (outcome === "interrupted") return exitCodes.interrupted;
+  if (outcome === "failed") return exitCodes.failed;
+  return options.expectNoChanges && changes > 0 ? exitCodes.changes : exitCodes.ok;
 }
 
 /** One output's plain text, secrets included; undefined if the stack has no such output. */
-export async function readOutput(
-  name: string,
-  options: StackOptions,
-  helm: string,
-): Promise<string | undefined> {
-  let text = "";
-  const sink = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      text += chunk.toString();
-      done();
-    },
-  });
-  const request = { ...options, json: true, showSecrets: true, expectNoChanges: false };
-  if ((await runStack("output", request, helm, sink)) !== 0) return undefined;
-  const value = (JSON.parse(text) as Record<string, unknown>)[name];
+export async function readOutput(stack: string, name: string): Promise<string | undefined> {
+  const value = (await readOutputs({ stack, projectDir, env: stackEnvironment() })).values[name];
   return typeof value === "string" ? value : undefined;
 }
 
-/** The real CLI when it and the plugins the program needs are on the machine, else the embedded engine. */
-async function defaultEngine(): Promise<EngineName> {
-  const found = (process.env["PATH"] ?? "")
-    .split(delimiter)
-    .some((folder) => existsSync(join(folder, "pulumi")));
-  if (!found) return "embedded";
-  const listed = await run("pulumi", ["plugin", "ls", "--json"], { allowFailure: true });
-  if (listed.code !== 0) return "embedded";
-  const names = new Set((JSON.parse(listed.stdout) as { name: string }[]).map((plugin) => plugin.name));
-  return ["openstack", "kubernetes", "command"].every((name) => names.has(name)) ? "pulumi" : "embedded";
-}
-
-/** Arguments of the real CLI for one command. */
-export function pulumiArguments(command: StackCommand, options: StackOptions): string[] {
-  if (command === "output") {
-    return [
-      ...["stack", "output", "--stack", options.stack, ...(options.output ? [options.output] : [])],
-      ...(options.json ? ["--json"] : []),
-      ...(options.showSecrets ? ["--show-secrets"] : []),
-    ];
-  }
-  if (command === "cancel") return ["cancel", "--yes", "--stack", options.stack];
-  return [
-    ...[command, "--stack", options.stack, "--non-interactive"],
-    ...(command === "preview" ? ["--diff"] : ["--yes", "--skip-preview"]),
-    ...(options.json ? ["--json"] : []),
-    ...(options.refresh ? ["--refresh"] : []),
-    ...(options.expectNoChanges && command !== "destroy" ? ["--expect-no-changes"] : []),
-  ];
-}
-
-async function runPulumi(
-  command: StackCommand,
-  options: StackOptions,
-  env: Record<string, string>,
+function printOutputs(
+  outputs: Awaited<ReturnType<typeof readOutputs>>,
+  { output, json, showSecrets }: StackOptions,
   out: NodeJS.WritableStream,
-): Promise<number> {
-  const cli = { cwd: projectDir, env };
-  const selected = await run("pulumi", ["stack", "select", "--create", options.stack, "--non-interactive"], {
-    ...cli,
-    allowFailure: true,
-  });
-  if (selected.code !== 0) throw new Error(`pulumi stack select ${options.stack}: ${selected.stderr.trim()}`);
-  return new Promise((done, fail) => {
-    const child = spawn("pulumi", pulumiArguments(command, options), {
-      cwd: projectDir,
-      env: { ...process.env, ...env },
-      stdio: ["inherit", "pipe", "inherit"],
-    });
-    child.stdout.pipe(out, { end: false });
-    child.on("error", fail);
-    child.on("close", (code) => done(code ?? 128));
-  });
+): number {
+  const shown = Object.fromEntries(
+    Object.entries(outputs.values).map(([name, value]) => [
+      name,
+      showSecrets || !outputs.secret.has(name) ? value : "[secret]",
+    ]),
+  );
+  if (output !== undefined && !(output in shown)) {
+    throw new Error(`the stack has no output ${output}; it has: ${Object.keys(shown).join(", ") || "none"}`);
+  }
+  const wanted = output === undefined ? shown : shown[output];
+  if (json) out.write(`${JSON.stringify(wanted, null, 2)}\n`);
+  else if (output !== undefined)
+    out.write(`${typeof wanted === "string" ? wanted : JSON.stringify(wanted)}\n`);
+  else {
+    for (const [name, value] of Object.entries(shown)) {
+      out.write(`${name}: ${showSecrets ? JSON.stringify(value) : brief(value)}\n`);
+    }
+  }
+  return exitCodes.ok;
+}
+
+/** How many runs' events stay. */
+const KEPT_RUNS = 20;
+
+/** Writes each event of a run into `.lab/runs/`, a JSON document a line; secrets are not in them. */
+function recordEvents(stack: string, command: string): RunListener & { close(): void } {
+  const folder = join(stateDir, "runs");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const kept = readdirSync(folder).sort();
+  for (const name of kept.slice(0, Math.max(0, kept.length - KEPT_RUNS + 1))) rmSync(join(folder, name));
+  const time = new Date().toISOString().replaceAll(":", "-");
+  const file = createWriteStream(join(folder, `${time}-${stack}-${command}.jsonl`), { mode: 0o600 });
+  return {
+    onEvent: (event) => void file.write(`${JSON.stringify(event)}\n`),
+    close: () => void file.end(),
+  };
+}
+
+function together(display: Display, record: RunListener): RunListener {
+  return {
+    onBegin: (step) => display.onBegin(step),
+    onEnd: (step) => display.onEnd(step),
+    onDrift: (step) => display.onDrift(step),
+    onDiagnostic: (diagnostic) => display.onDiagnostic(diagnostic),
+    onEvent: (event) => record.onEvent?.(event),
+  };
 }

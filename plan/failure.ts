@@ -3,9 +3,10 @@
  */
 import { sep } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { CommandError } from "../lib/command-error.ts";
 
 /** The program failed. The message is for operators, as it is. */
-export class ProgramError extends Error {}
+export class ProgramError extends CommandError {}
 
 /** Far more than a plan takes on a slow machine. */
 const DEADLINE_MS = 120_000;

@@ -2,9 +2,8 @@
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
  * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
- * real site of lab/), `lab-parts` (the site's parts and the providers on it), `fresh` (root: the machine as new), `parity` (the
- * embedded engine against the real Pulumi CLI), `go` (the lab's Go packages that are quick to build). Further arguments narrow
- * the run to the test files whose path contains one of them:
+ * real site of lab/), `lab-parts` (the site's parts), `fresh` (root: the machine as new), `go` (the lab's Go packages that
+ * are quick to build). Further arguments narrow the run to the test files whose path contains one of them:
  * `npm test -- config`.
  */
 import { globSync } from "node:fs";
@@ -32,7 +31,7 @@ function onTheLab(...names: string[]): Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   fast: {
     files: [
-      "tests/{config,lib,components,program,engine,lab-unit,bin,policy,preflight,kayobe,releases,state,ci,house}/**/*.test.ts",
+      "tests/{config,lib,automation,components,program,engine,lab-unit,bin,policy,preflight,kayobe,releases,state,ci,house}/**/*.test.ts",
     ],
     concurrency: 2,
     timeout: 60_000,
@@ -40,11 +39,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
   lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown", "otherSite"),
-  "lab-parts": onTheLab("site", "openstack-provider", "kubernetes", "kubernetes-provider", "state"),
+  "lab-parts": onTheLab("site", "kubernetes", "state"),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
-  parity: { files: ["tests/parity/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
 };
 
 const root = join(import.meta.dirname, "..");

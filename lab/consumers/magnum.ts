@@ -10,7 +10,7 @@ import { endProcesses, forgetProcess, logTail, runningPid, startProcess } from "
 import { runInside, sleep } from "../run.ts";
 import { callApi, Cloud } from "../services/cloud.ts";
 import { loadSecrets, writePrivate } from "../services/secrets.ts";
-import { siteArtifacts } from "../services/site.ts";
+import { siteArtifacts } from "../prepare/artifacts.ts";
 import { addresses, internalUrl, paths, ports, projectName, publicUrl, region } from "../site.ts";
 
 /** Magnum's own port. */

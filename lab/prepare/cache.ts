@@ -47,6 +47,10 @@ const shortHash = (text: string): string => createHash("sha256").update(text).di
 export const partDir = (part: Pick<Part, "name" | "key">): string =>
   join(cacheDir, `${part.name}-${shortHash(part.key)}`);
 
+/** Whether the part is in the cache; its content is not compared. */
+export const hasPart = (part: Pick<Part, "name" | "key">): boolean =>
+  existsSync(join(partDir(part), "complete.json"));
+
 /**
  * The part's folder, built if it is missing.
  * @param verify compare recorded content too, and build again what differs. Default false: the completion record is trusted.

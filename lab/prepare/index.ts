@@ -11,6 +11,7 @@ import type { Artifacts } from "./artifacts.ts";
 import { type Part, ensurePart } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
 import { databasePart, goParts, pythonPart, seedBasePart } from "./parts.ts";
+import { preparePulumi } from "./pulumi.ts";
 
 /**
  * Prepares everything; steps wait only for what they need.
@@ -24,7 +25,8 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const binary = (name: keyof typeof goParts) => part(name, goParts[name]()).then((dir) => join(dir, name));
   const helm = binary("helm");
   const kubernetes = prepareKubernetes(progress, helm, verify);
-  const [venv, seedBase, database, versitygw, helmPath, alertmanager, k3s] = await settle([
+  const pulumi = progress.step("pulumi", (note) => preparePulumi(note, verify));
+  const [venv, seedBase, database, versitygw, helmPath, alertmanager, k3s, tools] = await settle([
     python,
     part("seed base", seedBasePart()),
     python.then((dir) => part("database", databasePart(dir))),
@@ -32,6 +34,7 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     helm,
     binary("alertmanager"),
     kubernetes,
+    pulumi,
   ] as const);
   return {
     python: venv,
@@ -41,6 +44,7 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     helm: helmPath,
     alertmanager,
     k3s,
+    pulumi: tools,
   };
 }
 

@@ -19,6 +19,9 @@ export interface Secrets {
   bypassToken: string;
 }
 
+/** The stacks' passphrase. Known to everybody: the salt in Pulumi.lab.yaml belongs to it. */
+const passphrase = "lab-passphrase-known-to-everybody";
+
 /** Writes a file readable by its owner only, whatever the umask. */
 export function writePrivate(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -44,7 +47,7 @@ export function loadSecrets(): Secrets {
     };
     writePrivate(paths.secrets, `${JSON.stringify(made, null, 2)}\n`);
   }
-  if (!existsSync(paths.passphrase)) writePrivate(paths.passphrase, `${random(24)}\n`);
+  if (!existsSync(paths.passphrase)) writePrivate(paths.passphrase, `${passphrase}\n`);
   return JSON.parse(readFileSync(paths.secrets, "utf8")) as Secrets;
 }
 

@@ -2,10 +2,11 @@
  * The whole site: start what is missing, stop, reset, status. Steps wait only for what they need, so start takes as long as its
  * longest chain or the processors allow.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { catalogEntries, openstackConfigs, rabbitmqConf, renderIni } from "../openstack/config.ts";
-import type { Artifacts } from "../prepare/artifacts.ts";
+import { installTools, keepEnvironment } from "../environment.ts";
+import { type Artifacts, keepArtifacts } from "../prepare/artifacts.ts";
 import {
   type LabProcess,
   endProcesses,
@@ -34,22 +35,12 @@ import { type Secrets, loadSecrets, writeFernetKeys, writePrivate } from "./secr
 const projectRoles = ["member", "reader", "load-balancer_member"];
 const serviceUsers = ["glance", "placement", "nova", "neutron", "cinder", "octavia"];
 
-const artifactsFile = join(stateDir, "artifacts.json");
-
-/**
- * What the site was started with. Commands that use a running site take this: they must not build anything.
- * @throws Error if there is no site.
- */
-export function siteArtifacts(): Artifacts {
-  if (!existsSync(artifactsFile)) throw new Error("the lab is not started: npm run lab -- start");
-  return JSON.parse(readFileSync(artifactsFile, "utf8")) as Artifacts;
-}
-
 /** Starts whatever does not run and answer; everything started answers when this returns. */
 export async function startSite(artifacts: Artifacts, progress: Progress): Promise<void> {
   await takeMachine();
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  writeFileSync(artifactsFile, `${JSON.stringify(artifacts, null, 2)}\n`);
+  keepArtifacts(artifacts);
+  installTools(artifacts);
+  keepEnvironment();
   const secrets = loadSecrets();
   makeFolders();
   writeFernetKeys();

@@ -16,7 +16,6 @@ const { parseEnvironment, parseStat, findProcesses } = await import("../../lab/p
 const { Progress, failureText, formatSeconds, timeTable } = await import("../../lab/progress.ts");
 const { lastLines, run } = await import("../../lab/run.ts");
 const { mirrorFile } = await import("../../lab/services/mirrorPath.ts");
-const { pulumiArguments } = await import("../../lab/stack.ts");
 
 const nothing = () => undefined;
 
@@ -116,17 +115,6 @@ test("a process's environment and state are read although its name holds bracket
 
 test("processes of another folder are not ours", () => {
   assert.deepEqual(findProcesses("/nowhere/at/all"), []);
-});
-
-test("the real CLI's arguments", () => {
-  const options = { stack: "lab", engine: undefined, json: false, expectNoChanges: true, showSecrets: false };
-  assert.deepEqual(pulumiArguments("up", options), [
-    ...["up", "--stack", "lab", "--non-interactive", "--yes", "--skip-preview", "--expect-no-changes"],
-  ]);
-  assert.deepEqual(
-    pulumiArguments("output", { ...options, output: "versions", json: true, showSecrets: true }),
-    [...["stack", "output", "--stack", "lab", "versions", "--json", "--show-secrets"]],
-  );
 });
 
 test("a part is built once, continued after an interruption, and built again when it was damaged", async () => {

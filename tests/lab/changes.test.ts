@@ -31,17 +31,17 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
 
   before(() => {
     enterLab();
-    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-4000) + up.stderr.slice(-2000));
     const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
-    writeFileSync(kubeconfig, output(process.execPath, [...cli, "--engine", "embedded"]), { mode: 0o600 });
+    writeFileSync(kubeconfig, output(process.execPath, [...cli]), { mode: 0o600 });
     const size = ["--vcpus", "2", "--ram", "8192", "--disk", "40"];
     output("openstack", ["--os-cloud", "admin", "flavor", "create", FLAVOR, ...size]);
     const booted = ["--property", "lab:machine=nspawn"];
     output("openstack", ["--os-cloud", "admin", "flavor", "create", SEED_FLAVOR, ...size, ...booted]);
   });
   after(() => {
-    const back = lab("up", "--stack", "lab", "--engine", "embedded");
+    const back = lab("up", "--stack", "lab");
     output("openstack", ["--os-cloud", "admin", "flavor", "delete", FLAVOR, SEED_FLAVOR]);
     rmSync(scratch, { recursive: true, force: true });
     assert.equal(back.status, 0, back.stdout.slice(-4000));
@@ -143,7 +143,7 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
     const others = servers().filter((id) => id !== seed.ID);
     output("openstack", ["server", "delete", "--wait", seed.ID]);
 
-    const refresh = lab("refresh", "--stack", "lab", "--engine", "embedded");
+    const refresh = lab("refresh", "--stack", "lab");
     // With the seed went k3s: what lives there cannot be read, and stays in the state. What is gone is found all the same.
     assert.equal(refresh.status, 1, refresh.stdout.slice(-4000));
     assert.match(refresh.stdout, /- openstack:compute\/instance:Instance seed-server deleted/);
@@ -152,7 +152,7 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
       /cluster-release \(refresh\)\n.*the Kubernetes API server https:\S+ is unreachable/,
     );
     // As its file says again, with the seed back.
-    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-6000));
     console.log(`the seed was back after ${up.seconds.toFixed(0)} s`);
 

@@ -41,7 +41,7 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
   let outputs: Record<string, unknown> = {};
 
   const deploy = (...args: string[]): Ran => {
-    const done = lab(...args, "--stack", "lab", "--engine", "embedded");
+    const done = lab(...args, "--stack", "lab");
     printed.push(done.stdout, done.stderr);
     return done;
   };
@@ -66,15 +66,7 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     assert.ok(path, "no critical path was printed");
     console.log(path);
     outputs = JSON.parse(
-      output(process.execPath, [
-        "--no-warnings",
-        "lab/cli.ts",
-        "output",
-        "--json",
-        "--show-secrets",
-        "--engine",
-        "embedded",
-      ]),
+      output(process.execPath, ["--no-warnings", "lab/cli.ts", "output", "--json", "--show-secrets"]),
     ) as Record<string, unknown>;
     for (const [cluster, name] of [
       ["k3s", "k3sKubeconfig"],

@@ -152,7 +152,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   function readyNodes(): string[] {
     const file = join(scratch, "kubeconfig");
     const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
-    writeFileSync(file, output(process.execPath, [...cli, "--engine", "embedded"]), { mode: 0o600 });
+    writeFileSync(file, output(process.execPath, [...cli]), { mode: 0o600 });
     const nodes = output("kubectl", ["--kubeconfig", file, "get", "nodes", "--no-headers"]).trim();
     return nodes.split("\n").flatMap((line) => {
       const [name = "", status = "", , , version = ""] = line.split(/\s+/);
@@ -212,7 +212,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
       addresses.map((item) => [item["Floating IP Address"], item["Fixed IP Address"]]),
       [[floatingIp, null]],
     );
-    const check = lab("output", "--stack", "lab", "--engine", "embedded", "--json");
+    const check = lab("output", "--stack", "lab", "--json");
     assert.equal(check.stdout.trim(), "{}");
   });
 });

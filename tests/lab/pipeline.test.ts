@@ -14,12 +14,11 @@ import { HeadObjectCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
 import { fingerprint, parsePreview } from "../../ci/changes.ts";
 import { approvedFingerprint } from "../../ci/note.ts";
-import { Crypter } from "../../state/passphrase.ts";
-import { addresses, bucket, paths, ports } from "../../lab/site.ts";
+import { addresses, bucket, ports } from "../../lab/site.ts";
 import { CiPipeline, type PipelineRun } from "../support/ciPipeline.ts";
 import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabReceiver.ts";
 import { enterLab, lab, labEnvironment, openstack, output } from "../support/lab.ts";
-import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
+import { outputSecrets, setSecret, siteSecrets } from "../support/labSecrets.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
 import { labS3 } from "../support/labS3.ts";
 
@@ -46,11 +45,12 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
 
   before(async () => {
     enterLab();
-    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
-    const outputs = JSON.parse(
-      lab("output", "--stack", "lab", "--engine", "embedded", "--json", "--show-secrets").stdout,
-    ) as Record<string, unknown>;
+    const outputs = JSON.parse(lab("output", "--stack", "lab", "--json", "--show-secrets").stdout) as Record<
+      string,
+      unknown
+    >;
     gitlab = await startGitLabReceiver();
     secrets = {
       ...siteSecrets(),
@@ -65,7 +65,6 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     );
     ci = new CiPipeline(scratch, {
       ...labEnvironment(),
-      CAPI_MGMT_ENGINE: "embedded",
       CAPI_MGMT_SITES: "lab",
       CAPI_MGMT_GITLAB_TOKEN: gitlab.token,
       CAPI_MGMT_RELEASES: manifest,
@@ -74,7 +73,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
   after(async () => {
     rmSync(scratch, { recursive: true, force: true });
     await gitlab.close();
-    const up = lab("up", "--refresh", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--refresh", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
   });
 
@@ -136,11 +135,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     assert.equal(notes().length, 1);
     assert.match(before?.body ?? "", /\*\*Policy:\*\*/);
 
-    const crypter = await Crypter.create(readFileSync(paths.passphrase, "utf8").trim());
-    edit((file) => {
-      file.encryptionsalt = crypter.salt;
-      file.config["capi-mgmt:monitoring"] = { slack: { webhookUrl: { secure: crypter.encrypt(WEBHOOK) } } };
-    });
+    setSecret(ci.folder, "capi-mgmt:monitoring.slack.webhookUrl", WEBHOOK);
     const commit = ci.commit("Send alerts elsewhere");
     const second = await previewOfMergeRequest();
     assert.equal(second.jobs.get("preview lab"), 0, second.printed);
@@ -164,7 +159,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
   });
 
   test("the note approves what a preview by hand shows", () => {
-    const preview = ["preview", "--stack", "lab", "--engine", "embedded", "--json"];
+    const preview = ["preview", "--stack", "lab", "--json"];
     const json = output(process.execPath, ["--no-warnings", join(ci.folder, "lab/cli.ts"), ...preview]);
     printed.push(json);
     assert.equal(approvedFingerprint("lab", notes()[0]?.body ?? ""), fingerprint(parsePreview(json)));

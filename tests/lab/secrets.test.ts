@@ -15,10 +15,9 @@ import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectVersionsCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
-import { Crypter } from "../../state/passphrase.ts";
 import { addresses, bucket, paths, ports } from "../../lab/site.ts";
 import { command, enterLab, lab, output, project, type Ran } from "../support/lab.ts";
-import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
+import { outputSecrets, setSecret, siteSecrets } from "../support/labSecrets.ts";
 import { copyProject } from "../support/projectCopy.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
 import { labS3 } from "../support/labS3.ts";
@@ -31,9 +30,9 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
   const copy = join(scratch, "project");
   let secrets: Secrets = {};
 
-  before(async () => {
+  before(() => {
     enterLab();
-    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
     secrets = {
       ...siteSecrets(),
@@ -41,17 +40,16 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
       "Slack webhook": WEBHOOK,
     };
     copyProject(copy);
-    const crypter = await Crypter.create(readFileSync(paths.passphrase, "utf8").trim());
+    setSecret(copy, "capi-mgmt:monitoring.slack.webhookUrl", WEBHOOK);
     const file = join(copy, "Pulumi.lab.yaml");
     const stack = parse(readFileSync(file, "utf8")) as { config: Record<string, unknown> };
-    stack.config["capi-mgmt:monitoring"] = { slack: { webhookUrl: { secure: crypter.encrypt(WEBHOOK) } } };
     stack.config["capi-mgmt:magnum"] = { kubeconfig: { rotation: 7 } };
-    writeFileSync(file, stringify({ encryptionsalt: crypter.salt, ...stack }));
+    writeFileSync(file, stringify(stack));
   });
   after(() => {
     rmSync(scratch, { recursive: true, force: true });
     lab("fault", "clear");
-    const up = lab("up", "--stack", "lab", "--engine", "embedded");
+    const up = lab("up", "--stack", "lab");
     assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
   });
 
@@ -63,10 +61,10 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
     assertClean(done.stdout + done.stderr, secrets, `${program} ${args.join(" ")}`);
     return done;
   }
-  const deploy = (...args: string[]) => run("lab/cli.ts", ...args, "--stack", "lab", "--engine", "embedded");
+  const deploy = (...args: string[]) => run("lab/cli.ts", ...args, "--stack", "lab");
 
   function outputs(): Record<string, unknown> {
-    const shown = ["output", "--stack", "lab", "--engine", "embedded", "--json", "--show-secrets"];
+    const shown = ["output", "--stack", "lab", "--json", "--show-secrets"];
     return JSON.parse(lab(...shown).stdout) as Record<string, unknown>;
   }
 

@@ -1,14 +1,17 @@
 /**
- * State on the lab's S3 store: a bucket made by bin/bootstrap-state, two runs on one stack, a lock left by a dead job.
+ * State on the lab's S3 store with Pulumi's own engine: a bucket made by bin/bootstrap-state, two runs on one stack, a lock
+ * left by a dead job, an interrupted run.
  *
- * The program is the engine tests' small scenario: state knows nothing of what it holds. Makes and removes a bucket of its
- * own. Does not prove encryption or bucket policies: the lab's store has neither.
+ * The program is one command: state knows nothing of what it holds. Makes and removes a bucket of its own. Does not prove
+ * encryption or bucket policies: the lab's store has neither.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
 import {
   DeleteBucketCommand,
   DeleteObjectCommand,
@@ -19,35 +22,54 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { type Command, runEngine } from "../../engine/main.ts";
-import { addresses, ports } from "../../lab/site.ts";
-import { Cloud } from "../engine/support/cloud.ts";
+import { closingLines } from "../../automation/display.ts";
+import { type StackRequest, runStack } from "../../automation/stack.ts";
+import { stackEnvironment } from "../../lab/environment.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
+import { addresses, ports } from "../../lab/site.ts";
 import { command, enterLab } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
 
 const project = join(import.meta.dirname, "../..");
 const Bucket = `state-test-${process.pid}`;
 const endpoint = `http://${addresses.services}:${ports.s3}`;
-const scenario = { resources: [{ name: "a", props: { size: 1, key: { $secret: "PLANTED-VALUE" } } }] };
-const STATE = ".pulumi/stacks/scenario/shared.json";
-const LOCKS = ".pulumi/locks/organization/scenario/shared/";
+const STATE = ".pulumi/stacks/state-test/shared.json.gz";
+const LOCKS = ".pulumi/locks/organization/state-test/shared/";
+
+/** A command that takes until a file is there, and its secret; a new round is an update. */
+const PROGRAM = `
+import { local } from "@pulumi/command";
+import { secret } from "@pulumi/pulumi";
+const { ROUND, FOLDER } = process.env;
+const run = "touch " + FOLDER + "/begun-" + ROUND + "; until [ -e " + FOLDER + "/end-" + ROUND + " ]; do sleep 0.1; done";
+export const done = new local.Command("wait", { create: run + "; wc -c", stdin: secret("PLANTED-VALUE") }).stdout;
+export default { done };
+`;
 
 describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab needs root" }, () => {
   let s3: S3Client;
-  let home: string;
+  let folder: string;
   let keysOfStore: Record<string, string>;
-  const cloud = new Cloud();
+  let round = 0;
 
   before(() => {
     enterLab();
-    home = mkdtempSync(join(tmpdir(), "state-test-"));
+    folder = mkdtempSync(join(tmpdir(), "state-test-"));
+    const options = "  options:\n    typescript: false\n";
+    writeFileSync(
+      join(folder, "Pulumi.yaml"),
+      `name: state-test\nmain: index.ts\nruntime:\n  name: nodejs\n${options}`,
+    );
+    writeFileSync(join(folder, "package.json"), '{"type": "module"}');
+    writeFileSync(join(folder, "index.ts"), PROGRAM);
+    symlinkSync(join(project, "node_modules"), join(folder, "node_modules"));
     const { s3AccessKey, s3SecretKey } = loadSecrets();
     keysOfStore = { AWS_ACCESS_KEY_ID: s3AccessKey, AWS_SECRET_ACCESS_KEY: s3SecretKey };
     s3 = labS3();
   });
   after(async () => {
-    rmSync(home, { recursive: true });
+    for (let each = 0; each <= round; each += 1) release(each);
+    rmSync(folder, { recursive: true });
     const { Versions = [], DeleteMarkers = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket }));
     for (const { Key, VersionId } of [...Versions, ...DeleteMarkers])
       await s3.send(new DeleteObjectCommand({ Bucket, Key, VersionId }));
@@ -55,25 +77,39 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     s3.destroy();
   });
 
+  const environment = () => ({
+    ...stackEnvironment(),
+    PULUMI_BACKEND_URL: `s3://${Bucket}?endpoint=${endpoint}&s3ForcePathStyle=true&region=us-east-1`,
+    ROUND: String(round),
+    FOLDER: folder,
+  });
+
+  /** In this process, as the lab's commands and the pipeline do. */
+  async function run(operation: StackRequest["operation"], more: Partial<StackRequest> = {}) {
+    const place = { stack: "shared", projectDir: folder, env: environment(), create: true };
+    const result = await runStack({ ...place, operation, ...more });
+    return { ...result, text: closingLines(result).join("\n") };
+  }
+
+  /** By hand. */
+  const pulumi = (...args: string[]) =>
+    command("pulumi", [...args, "--cwd", folder, "--stack", "shared", "--non-interactive"], {
+      env: environment(),
+    });
+
+  const release = (which: number) => writeFileSync(join(folder, `end-${which}`), "");
+
+  async function begun(): Promise<void> {
+    for (let wait = 0; !existsSync(join(folder, `begun-${round}`)); wait += 1) {
+      assert.ok(wait < 600, "the run that is to hold the lock did not begin");
+      await sleep(100);
+    }
+  }
+
   const bootstrap = () =>
     command(process.execPath, ["--no-warnings", "bin/bootstrap-state.ts", Bucket, "--endpoint", endpoint], {
       env: keysOfStore,
     });
-
-  async function run(operation: Command): Promise<{ exitCode: number; text: string }> {
-    let text = "";
-    const { exitCode } = await runEngine({
-      command: operation,
-      stack: "shared",
-      projectDir: join(project, "tests/engine/fixtures/scenario"),
-      backendUrl: `s3://${Bucket}?endpoint=${endpoint}&s3ForcePathStyle=true&region=us-east-1`,
-      passphrase: "correct horse",
-      env: { ...process.env, ...keysOfStore, HOME: home, SCENARIO: JSON.stringify(scenario) },
-      out: { write: (part) => (text += part) },
-      providers: { test: cloud.factory },
-    });
-    return { exitCode, text };
-  }
 
   async function keys(Prefix: string): Promise<string[]> {
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket, Prefix }));
@@ -95,33 +131,47 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
   });
 
   test("of two ups at once the second is refused, naming who holds the lock and since when", async () => {
-    let release = (): void => undefined;
-    let begun = (): void => undefined;
-    const underWay = new Promise<void>((resolve) => (begun = resolve));
-    const held = new Promise<void>((resolve) => (release = resolve));
-    cloud.fault("create a", {
-      get wait() {
-        begun();
-        return held;
-      },
-    });
+    round = 1;
     const first = run("up");
-    // A first run that ends early must not leave the test waiting.
     await Promise.race([
-      underWay,
-      first.then(({ text }) => assert.fail(`the first run ended before the second began:\n${text}`)),
+      begun(),
+      first.then(({ text }) => assert.fail(`the first run ended early:\n${text}`)),
     ]);
-    const second = await run("up");
-    assert.equal(second.exitCode, 1, second.text);
-    assert.match(
-      second.text,
-      new RegExp(`locked by another run: \\S+@\\S+ \\(pid ${process.pid}\\) since 20\\d\\d-`),
-    );
-    release();
+    const second = pulumi("up", "--yes", "--skip-preview");
+    release(round);
     const done = await first;
-    assert.equal(done.exitCode, 0, done.text);
-    assert.deepEqual(cloud.takeCalls(), ["create a"], "the refused run did nothing");
+    assert.equal(done.outcome, "succeeded", done.text);
+    assert.deepEqual(done.outputs, { done: "13" });
+    assert.notEqual(second.status, 0, second.stdout);
+    assert.match(second.stderr + second.stdout, /the stack is currently locked by 1 lock\(s\)/);
+    assert.match(second.stderr + second.stdout, /created by \S+@\S+ \(pid \d+\) at 20\d\d-/);
     assert.deepEqual(await keys(LOCKS), []);
+  });
+
+  test("previews and ups by hand see what was deployed in process, and the other way round", async () => {
+    const preview = pulumi("preview", "--expect-no-changes");
+    assert.equal(preview.status, 0, preview.stdout + preview.stderr);
+    round = 2;
+    release(round);
+    const up = pulumi("up", "--yes", "--skip-preview");
+    assert.equal(up.status, 0, up.stdout + up.stderr);
+    assert.match(up.stdout, /~ +2? *command:local:Command +wait +updated|wait updated/);
+    const again = await run("preview");
+    assert.deepEqual([again.outcome, again.changes], ["succeeded", 0], again.text);
+  });
+
+  test("a change is told property by property, and a secret in it is not", async () => {
+    round = 3;
+    const { steps, changes } = await run("preview");
+    assert.equal(changes, 1);
+    const [step] = steps.filter(({ op }) => op === "update");
+    assert.deepEqual(
+      step?.changes.map(({ path, kind }) => [path, kind]),
+      [["create", "update"]],
+    );
+    assert.match(String(step?.changes[0]?.old), /begun-2/);
+    assert.match(String(step?.changes[0]?.new), /begun-3/);
+    assert.equal(step?.inputs["stdin"], "[secret]");
   });
 
   test("a lock left by a dead job is removed by cancel, and the next up goes on", async () => {
@@ -135,24 +185,63 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
       new PutObjectCommand({ Bucket, Key: `${LOCKS}dead.json`, Body: Buffer.from(JSON.stringify(lock)) }),
     );
     const refused = await run("up");
-    assert.equal(refused.exitCode, 1);
-    assert.match(refused.text, /runner@job-1234 \(pid 4711\) since 2026-11-23T01:02:03/);
-    assert.match((await run("cancel")).text, /Removed the lock of runner@job-1234/);
+    assert.equal(refused.outcome, "failed");
+    assert.match(refused.text, /runner@job-1234 \(pid 4711\) at 2026-11-23T01:02:03/);
+    const cancelled = pulumi("cancel", "--yes");
+    assert.equal(cancelled.status, 0, cancelled.stdout + cancelled.stderr);
+    release(round);
     const up = await run("up");
-    assert.equal(up.exitCode, 0, up.text);
-    assert.deepEqual(cloud.takeCalls(), []);
+    assert.equal(up.outcome, "succeeded", up.text);
+  });
+
+  test("an interrupted up finishes what runs, saves it and releases the lock; the next one goes on", async () => {
+    round = 4;
+    const stop = new AbortController();
+    const up = run("up", { interrupts: { stop: stop.signal } });
+    await begun();
+    stop.abort();
+    setTimeout(() => release(round), 1000);
+    const { outcome, text } = await up;
+    assert.equal(outcome, "interrupted", text);
+    assert.deepEqual(await keys(LOCKS), []);
+    const next = await run("up");
+    assert.deepEqual([next.outcome, next.changes], ["succeeded", 0], next.text);
+  });
+
+  test("a program that fails and a passphrase that is wrong are told in one sentence", async () => {
+    const failing = await run("preview", {
+      program: () => Promise.reject(new Error("the configuration says no")),
+    });
+    assert.deepEqual(
+      [failing.outcome, failing.diagnostics.filter(({ severity }) => severity === "error").length],
+      ["failed", 1],
+      failing.text,
+    );
+    assert.match(failing.text, /the configuration says no/);
+    const wrong = await run("preview", {
+      env: { ...environment(), PULUMI_CONFIG_PASSPHRASE: "wrong", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
+    });
+    assert.equal(wrong.outcome, "failed");
+    assert.match(wrong.text, /incorrect passphrase/);
+  });
+
+  test("a command of bin/ tells the CLI's words", () => {
+    const done = command(process.execPath, ["--no-warnings", "bin/seed-ssh.ts", "nowhere"], {
+      env: environment(),
+    });
+    assert.equal(done.status, 1);
+    assert.match(done.stderr, /pulumi stack output --stack nowhere: [^]*no stack named 'nowhere' found/);
   });
 
   test("every state written is a version of its own, and none holds a secret in plain", async () => {
-    scenario.resources[0] = { name: "a", props: { size: 2, key: { $secret: "PLANTED-VALUE" } } };
-    assert.equal((await run("up")).exitCode, 0);
     const { Versions = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: STATE }));
     const states = Versions.filter(({ Key }) => Key === STATE);
     assert.ok(states.length >= 2, `${states.length} versions`);
     for (const key of await keys(".pulumi/")) {
       const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key: key }));
-      const text = Buffer.from((await Body?.transformToByteArray()) ?? []).toString("latin1");
-      assert.doesNotMatch(text, /PLANTED-VALUE|correct horse/, key);
+      const stored = Buffer.from((await Body?.transformToByteArray()) ?? []);
+      const text = (key.endsWith(".gz") ? gunzipSync(stored) : stored).toString("latin1");
+      assert.doesNotMatch(text, /PLANTED-VALUE/, key);
     }
   });
 });

@@ -16,11 +16,11 @@ describe("the end of the management cluster", { skip: root ? false : "needs root
   before(() => enterLab());
 
   test("destroy leaves nothing but the data volume", () => {
-    const shown = lab("output", "--stack", "lab", "--engine", "embedded", "--json", "--show-secrets");
+    const shown = lab("output", "--stack", "lab", "--json", "--show-secrets");
     const outputs = JSON.parse(shown.stdout || "{}") as Record<string, unknown>;
     const deployed = "magnumKubeconfig" in outputs;
     const secrets = { ...siteSecrets(), ...(deployed ? outputSecrets(outputs) : {}) };
-    const destroy = lab("destroy", "--stack", "lab", "--engine", "embedded");
+    const destroy = lab("destroy", "--stack", "lab");
     assert.equal(destroy.status, 0, destroy.stdout.slice(-6000) + destroy.stderr.slice(-3000));
     assertClean(destroy.stdout + destroy.stderr, secrets, "the output of destroy");
     console.log(`destroy took ${destroy.seconds.toFixed(1)} s`);

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { loadSecrets } from "../../lab/services/secrets.ts";
 import { paths } from "../../lab/site.ts";
+import { output } from "./lab.ts";
 import type { Secrets } from "./secretScan.ts";
 
 /** What an operator of the lab holds: credentials, passphrase, keys of the state store. */
@@ -28,4 +29,26 @@ export function outputSecrets(outputs: Readonly<Record<string, unknown>>): Secre
     // One line of it: a log may break or indent the others.
     "seed's SSH key": text("seedSshPrivateKey").split("\n")[3] ?? "",
   };
+}
+
+/**
+ * Sets a value of stack `lab` in a copy of the project, encrypted, as an operator does. After `enterLab`.
+ *
+ * @param path as `pulumi config set --path` takes it
+ */
+export function setSecret(folder: string, path: string, value: string): void {
+  const set = [
+    "config",
+    "set",
+    "--secret",
+    "--path",
+    path,
+    "--stack",
+    "lab",
+    "--non-interactive",
+    "--cwd",
+    folder,
+  ];
+  // by stdin: arguments stand in the process list
+  output("pulumi", set, { input: value });
 }

@@ -4,12 +4,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { parse, stringify } from "yaml";
-import { runEngine } from "../../engine/main.ts";
-import { stackEnvironment } from "../../lab/stack.ts";
-import { paths } from "../../lab/site.ts";
-import { output, project } from "./lab.ts";
+import { closingLines } from "../../automation/display.ts";
+import { runStack } from "../../automation/stack.ts";
+import { stackEnvironment } from "../../lab/environment.ts";
+import { project } from "./lab.ts";
 
 interface Ended {
   readonly exitCode: number;
@@ -41,22 +40,14 @@ export async function runWith(
     const changed = { ...settings, config: merged(settings.config, config) };
     writeFileSync(join(folder, file), stringify(changed));
 
-    let printed = "";
-    const out = new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        printed += chunk.toString();
-        done();
-      },
+    const result = await runStack({
+      operation: command,
+      stack,
+      projectDir: folder,
+      env: { ...stackEnvironment(), ...more },
     });
-    const own = stackEnvironment(output("which", ["helm"]).trim());
-    // Providers run in this process and look for helm in its environment.
-    Object.assign(process.env, own);
-    const env = { ...process.env, ...more };
-    const backendUrl = env["PULUMI_BACKEND_URL"] ?? "";
-    const passphrase = readFileSync(paths.passphrase, "utf8").trim();
-    const run = { command, stack, projectDir: folder, backendUrl, passphrase, env, out };
-    const { exitCode, summary } = await runEngine(run);
-    return { exitCode, printed, counts: summary.counts };
+    const { outcome, counts } = result;
+    return { exitCode: outcome === "succeeded" ? 0 : 1, printed: closingLines(result).join("\n"), counts };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
