@@ -196,8 +196,8 @@ void test("preflight runs, and its failure is told by the exit code while the fi
 });
 
 const refusals: [args: string[], code: number, message: RegExp, environment?: Record<string, string>][] = [
-  [[], 2, /give one name/],
-  [["Prod"], 2, /stack name "Prod": use lower-case letters/],
+  [[], 64, /give one name/],
+  [["Prod"], 64, /stack name "Prod": use lower-case letters/],
   [
     [NAME],
     1,
