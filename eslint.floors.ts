@@ -8,9 +8,6 @@ import type { Linter, Rule } from "eslint";
 /** What operators and pipelines run stands on these. */
 const GROUND = ["config", "lib"];
 
-/** Until the embedded engine is gone. */
-const ENGINE = ["engine"];
-
 /** By folder, the folders that it may import; a folder that is not here may import every other. */
 export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   config: [],
@@ -26,19 +23,8 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   preflight: [...GROUND, "openstack", "state"],
   kayobe: [...GROUND, "openstack", "releases"],
   ci: [...GROUND, "automation", "policy", "plan", "preflight", "releases", "state"],
-  bin: [
-    ...GROUND,
-    "automation",
-    "kayobe",
-    "plan",
-    "policy",
-    "preflight",
-    "releases",
-    "state",
-    ...ENGINE,
-    "lab",
-  ],
-  lab: [...GROUND, "automation", "openstack", "preflight", "state", ...ENGINE],
+  bin: [...GROUND, "automation", "kayobe", "plan", "policy", "preflight", "releases", "state"],
+  lab: [...GROUND, "automation", "openstack", "preflight", "state"],
 };
 
 /** The folder of the project that a file is in, or the file's own name at the top. */

@@ -67,7 +67,7 @@ const haCluster = new HaCluster(
     keyPair: seed.keyPair,
     externalNetworkId: seedNetwork.externalNetworkId,
     seedNetwork: network.outputs,
-    seedEgressAddress: seed.egressAddress,
+    seedAddresses: seed.egressAddresses,
     controllers: bootstrap,
     protect,
   },

@@ -202,8 +202,8 @@ export async function cancelStack(place: StackPlace): Promise<void> {
 export async function readDependencies(place: StackPlace): Promise<Map<string, ReadonlySet<string>>> {
   const restore = enter(place.env);
   try {
-    const { deployment } = await (await openStack(place)).exportStack();
-    const { resources = [] } = deployment as { resources?: StateResource[] };
+    const exported = await (await openStack(place)).exportStack();
+    const { resources = [] } = exported.deployment as { resources?: StateResource[] };
     return new Map(resources.map((resource) => [resource.urn, needs(resource)]));
   } finally {
     restore();

@@ -89,7 +89,7 @@ function readArguments<const Options extends ParseArgsOptionsConfig>(options: Op
     const end = tokens.find(({ kind }) => kind === "option-terminator")?.index ?? args.length;
     const words = tokens.filter((token) => token.kind === "positional" && token.index < end);
     return {
-      values: values as Arguments<Options>["values"],
+      values: values,
       words: words.map((token) => (token as { value: string }).value),
       rest: args.slice(end + 1),
     };
@@ -116,8 +116,8 @@ function isSystemError(error: unknown): boolean {
   return typeof (error as NodeJS.ErrnoException).syscall === "string";
 }
 
-/** The outputs of a stack: from a file or standard input where one is named, else from the engine that has it. */
-export async function readOutputs(stack: string, source: string | undefined): Promise<Outputs> {
+/** The outputs of a stack: from a file or standard input where one is named, else from Pulumi's CLI. */
+export function readOutputs(stack: string, source: string | undefined): Outputs {
   return source === undefined ? stackOutputs(stack) : outputsFrom(source);
 }
 

@@ -66,7 +66,7 @@ process.exitCode = await command({ name, usage, options }, async ({ words, value
   const config = stackSettings(stack);
   if (config === undefined)
     throw new CommandError(`Pulumi.${stack}.yaml is not here or not valid: see npm run config -- ${stack}`);
-  const outputs = await readOutputs(stack, values.outputs);
+  const outputs = readOutputs(stack, values.outputs);
   const clusterApi = deployedVersion(outputs, "clusterApi");
   const chartVersion = values["chart-version"] ?? deployedVersion(outputs, "openstackClusterChart");
   if (clusterApi === undefined || chartVersion === undefined) {

@@ -10,9 +10,9 @@ import { command, one, PROJECT } from "./kit.ts";
 
 const usage = `Usage: bin/preflight STACK [--json]
 
-Checks credentials, roles, quota (with one rolling upgrade), flavors, images, the external network, addresses, the
-load-balancer provider, volume types, availability zones, downloads, the clock and the state store of a site. Reads
-Pulumi.STACK.yaml, clouds.yaml and PULUMI_BACKEND_URL; changes nothing.
+Checks credentials, roles, key pair, names, quota, flavors, images, networks, addresses, the load-balancer provider,
+volume types, availability zones, downloads, the clock and the state store of a site. Reads Pulumi.STACK.yaml,
+clouds.yaml and PULUMI_BACKEND_URL, and the state where something bears the site's names; changes nothing.
 
   --json   print {verdict, checks: [{id, want, have, verdict, hint}]}
   --help
@@ -28,7 +28,8 @@ process.exitCode = await command(
     const json = values.json === true;
     const { config, credentials } = await loadSite(PROJECT, stack);
     if (!json) console.error(`preflight: asking ${credentials.authUrl} …`);
-    const facts = await gather({ stack, config, credentials, backendUrl: process.env["PULUMI_BACKEND_URL"] });
+    const backendUrl = process.env["PULUMI_BACKEND_URL"];
+    const facts = await gather({ stack, config, credentials, backendUrl, folder: PROJECT });
     const result = report(judge(config, facts));
     console.log(json ? JSON.stringify(result, null, 2) : renderTable(result));
     return result.verdict === "fail" ? EXIT.no : EXIT.ok;

@@ -22,7 +22,7 @@ const SSH_FAILED = 255;
 process.exitCode = await command({ name: "bin/seed-ssh", usage, options: {} }, async ({ words, rest }) => {
   const stack = atMostOne(words, "stack") ?? defaultStack();
   if (stack === undefined) throw new UsageError("which stack? Name it, or set PULUMI_STACK");
-  return await connect(seedTarget(stack, await stackOutputs(stack)), rest);
+  return await connect(seedTarget(stack, stackOutputs(stack)), rest);
 });
 
 /** Runs ssh; the exit code is ssh's, or 128 and the signal's number. */

@@ -3,7 +3,7 @@
  */
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { mirrored } from "../lib/mirror.ts";
 
 export interface ChartArgs {
@@ -47,7 +47,7 @@ export function chart(
       namespace: args.namespace,
       createNamespace: true,
       values: args.values,
-      timeout: durationSeconds(args.timeout) ?? 0,
+      timeout: secondsOf(args.timeout),
       atomic,
       skipAwait: !atomic,
       maxHistory: 5,

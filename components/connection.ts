@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { withVariable } from "../lib/shell.ts";
 
 export type Connection = command.types.input.remote.ConnectionArgs;
@@ -33,7 +33,7 @@ const DIAL_TIMEOUT_SECONDS = 10;
  * error in a preview would print the others, the key among them (pulumi-command #773).
  */
 export function seedConnection(args: ConnectionArgs): pulumi.Output<Connection> {
-  const seconds = durationSeconds(args.timeout) ?? 0;
+  const seconds = secondsOf(args.timeout);
   return pulumi.secret(
     pulumi.all([args.host, args.privateKey, args.hostKey]).apply(([host, privateKey, hostKey]) => ({
       host,

@@ -6,6 +6,7 @@ import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
 import type { ClusterConfig, Config, ProtectConfig } from "../config/schema.ts";
+import { apiSources } from "../lib/addresses.ts";
 import { openstackClusterValues } from "../lib/chart-values.ts";
 import {
   cloudReachableScript,
@@ -21,6 +22,7 @@ import { type Connection, fingerprint, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
 import { MachineImage } from "./machineImage.ts";
 import { type NetworkOutputs, SeedNetwork } from "./seedNetwork.ts";
+import { serverGroupId } from "./serverGroup.ts";
 
 /** A router that has just come up may need a moment; more would only delay the answer. */
 const CLOUD_TIMEOUT = "1m";
@@ -42,8 +44,8 @@ export interface HaClusterArgs {
   readonly externalNetworkId: string;
   /** Network of the seed, for `network.useSeedNetwork`. */
   readonly seedNetwork: NetworkOutputs;
-  /** Address by which the API sees the seed; it is let in. Default: unknown to us. */
-  readonly seedEgressAddress?: pulumi.Output<string> | undefined;
+  /** Addresses by which the API may see the seed; they are let in. */
+  readonly seedAddresses: pulumi.Output<string[]>;
   readonly connection: pulumi.Input<Connection>;
   /** The seed: another one waits and reads again. */
   readonly serverId: pulumi.Input<string>;
@@ -69,7 +71,12 @@ export class HaCluster extends pulumi.ComponentResource {
     const credentials = new k8s.core.v1.Secret(
       `${name}-credentials`,
       {
-        metadata: { name: `${clusterName}-cloud-credentials`, namespace: CLUSTER_NAMESPACE },
+        metadata: {
+          name: `${clusterName}-cloud-credentials`,
+          namespace: CLUSTER_NAMESPACE,
+          // The addon provider looks at it again when it changes, and takes a new credential into the cluster.
+          labels: { "addons.stackhpc.com/watch": "" },
+        },
         stringData: pulumi.secret(
           pulumi.output(args.projectId).apply((projectId) =>
             cloudCredentialsSecret({
@@ -93,16 +100,25 @@ export class HaCluster extends pulumi.ComponentResource {
     const externalNetworkId = cluster.network.externalNetworkId ?? args.externalNetworkId;
     const floatingIp = this.floatingIp(name, args, externalNetworkId);
     const network = this.network(name, args, externalNetworkId);
-    const values = openstackClusterValues<pulumi.Input<string>>(cluster, {
+    const group = (role: string, machines: ClusterConfig["controlPlane"] | ClusterConfig["workers"]) =>
+      serverGroupId(
+        `${name}-${role}-group`,
+        { objectName: `${clusterName}-${role}`, ...machines, protect: args.protect.cluster },
+        this,
+      );
+    const controlPlaneGroupId = group("control-plane", cluster.controlPlane);
+    const workersGroupId = group("workers", cluster.workers);
+    const values = openstackClusterValues<pulumi.Input<string>, pulumi.Output<string[]>>(cluster, {
       credentialsSecret: credentials.metadata.name,
       imageId: image.imageId,
       keyPair: args.keyPair,
       externalNetworkId,
-      ...network,
-      ...(floatingIp === undefined ? {} : { floatingIp }),
-      ...(args.seedEgressAddress === undefined
-        ? {}
-        : { seedCidr: pulumi.interpolate`${args.seedEgressAddress}/32` }),
+      networkId: network.networkId,
+      subnetId: network.subnetId,
+      floatingIp,
+      controlPlaneGroupId,
+      workersGroupId,
+      apiSources: this.apiSources(args, network),
     });
     const teardown = this.teardown(name, args, values);
     const { authUrl, caCert } = args.credentials;
@@ -160,15 +176,12 @@ export class HaCluster extends pulumi.ComponentResource {
   }
 
   /** Where the machines go; nothing lets CAPO make a network. */
-  private network(name: string, args: HaClusterArgs, externalNetworkId: string) {
+  private network(name: string, args: HaClusterArgs, externalNetworkId: string): Partial<NetworkOutputs> {
     const { network } = args.cluster;
-    if (network.useSeedNetwork) {
-      const { networkId, subnetId } = args.seedNetwork;
-      return { networkId, ...(subnetId === undefined ? {} : { subnetId }) };
-    }
+    if (network.useSeedNetwork) return args.seedNetwork;
     if (network.networkId === undefined && network.mtu === undefined) return {};
     // The chart cannot say an MTU: with one the network is ours.
-    const own = new SeedNetwork(
+    return new SeedNetwork(
       `${name}-network`,
       {
         objectName: args.clusterName,
@@ -181,9 +194,15 @@ export class HaCluster extends pulumi.ComponentResource {
         protect: args.protect.cluster,
       },
       { parent: this },
-    );
-    const { networkId, subnetId } = own.outputs;
-    return { networkId, ...(subnetId === undefined ? {} : { subnetId }) };
+    ).outputs;
+  }
+
+  /** Who may reach the API: whom the configuration names, the seed, and the machines behind their router. */
+  private apiSources(args: HaClusterArgs, network: Partial<NetworkOutputs>): pulumi.Output<string[]> {
+    const { allowedCidrs, routerAddresses } = args.cluster.apiServer;
+    return pulumi
+      .all([args.seedAddresses, network.routerAddresses ?? []])
+      .apply(([seed, router]) => apiSources(allowedCidrs, [...seed, ...router, ...(routerAddresses ?? [])]));
   }
 
   /**

@@ -23,8 +23,8 @@ export interface SeedArgs {
   readonly networkId: pulumi.Input<string>;
   /** Subnet of the first port's address. Default: any of the network. */
   readonly subnetId?: pulumi.Input<string>;
-  /** Address by which the network is seen outside. Default: unknown to us. */
-  readonly egressAddress?: pulumi.Output<string>;
+  /** Addresses by which machines of the network are seen outside. Default: unknown to us. */
+  readonly routerAddresses?: pulumi.Output<string[]>;
   /** Section `protect` of the configuration. */
   readonly protect: ProtectConfig;
 }
@@ -37,8 +37,8 @@ export class Seed extends pulumi.ComponentResource {
   readonly address: pulumi.Output<string>;
   /** Address in its own network. */
   readonly fixedAddress: pulumi.Output<string>;
-  /** Address by which it is seen outside, or undefined where that is the network owner's business. */
-  readonly egressAddress: pulumi.Output<string> | undefined;
+  /** Every address by which others may see it. */
+  readonly egressAddresses: pulumi.Output<string[]>;
   /** Private key that logs in. Secret. */
   readonly privateKey: pulumi.Output<string>;
   /** The server's only SSH host key. */
@@ -90,7 +90,10 @@ export class Seed extends pulumi.ComponentResource {
     );
     this.address = address.address;
     this.fixedAddress = address.fixedAddress;
-    this.egressAddress = seed.access.method === "floatingIp" ? address.address : args.egressAddress;
+    // Its router's too: where that turns a floating IP around within itself, it may show its own address.
+    this.egressAddresses = pulumi
+      .all([pulumi.all(address.addresses), args.routerAddresses ?? []])
+      .apply(([own, router]) => [...new Set([...own, ...router])]);
 
     const image = new MachineImage(
       `${name}-image`,
@@ -134,7 +137,7 @@ export class Seed extends pulumi.ComponentResource {
     this.registerOutputs({
       address: this.address,
       fixedAddress: this.fixedAddress,
-      egressAddress: this.egressAddress,
+      egressAddresses: this.egressAddresses,
       hostKey: this.hostKey,
       keyPair: this.keyPair,
       serverId: this.serverId,

@@ -5,6 +5,7 @@
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { SeedConfig } from "../config/schema.ts";
+import { ipv4Address } from "../lib/addresses.ts";
 import { networkName } from "./lookup.ts";
 import type { SeedSecurityGroup } from "./seedSecurityGroup.ts";
 
@@ -26,11 +27,17 @@ export interface SeedAddressArgs {
 
 /** Ports in the order in which the server gets them, and the address. */
 export class SeedAddress extends pulumi.ComponentResource {
+  /**
+   * With a provisioning network that port comes first, as azimuth-ops has it: cloud images give the first interface the
+   * better default route, so that answers to a runner that is not on that network leave where its packets came in.
+   */
   readonly portIds: pulumi.Output<string>[];
   /** Address by which the runner reaches the server. */
   readonly address: pulumi.Output<string>;
-  /** Address of the first port. */
+  /** Address in the seed's own network. */
   readonly fixedAddress: pulumi.Output<string>;
+  /** Every address that others may see the server by, as far as it has it itself. */
+  readonly addresses: pulumi.Output<string>[];
 
   constructor(name: string, args: SeedAddressArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:SeedAddress", name, {}, opts);
@@ -44,12 +51,13 @@ export class SeedAddress extends pulumi.ComponentResource {
         args,
         provisioningNetworkId,
       );
-      this.portIds = [port.id, second.id];
+      this.portIds = [second.id, port.id];
       this.address = firstAddress(second);
     } else {
       this.portIds = [port.id];
       this.address = method === "floatingIp" ? this.floating(name, args, port) : this.fixedAddress;
     }
+    this.addresses = method === "floatingIp" ? [this.address] : [this.fixedAddress, this.address];
     this.registerOutputs({ portIds: this.portIds, address: this.address, fixedAddress: this.fixedAddress });
   }
 
@@ -97,5 +105,9 @@ export class SeedAddress extends pulumi.ComponentResource {
 }
 
 function firstAddress(port: openstack.networking.Port): pulumi.Output<string> {
-  return port.allFixedIps.apply(([first]) => first ?? "");
+  return pulumi
+    .all([port.allFixedIps, port.name])
+    .apply(([addresses, name]) =>
+      ipv4Address(addresses, `port ${name}`, "a network with an IPv4 subnet, or that subnet's id beside it"),
+    );
 }

@@ -4,6 +4,7 @@
  */
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
+import { ipv4Addresses } from "../lib/addresses.ts";
 
 export interface SeedNetworkArgs {
   /** Name of the objects in OpenStack. */
@@ -29,8 +30,8 @@ export interface NetworkOutputs {
   readonly networkId: pulumi.Output<string>;
   /** Undefined with an existing network of which no subnet was named. */
   readonly subnetId?: pulumi.Output<string>;
-  /** Address by which the router's machines are seen outside; undefined with an existing network. */
-  readonly egressAddress?: pulumi.Output<string>;
+  /** Addresses by which machines behind the router are seen outside; undefined with an existing network. */
+  readonly routerAddresses?: pulumi.Output<string[]>;
 }
 
 /** The network and how it reaches the outside. */
@@ -77,7 +78,13 @@ export class SeedNetwork extends pulumi.ComponentResource {
       networkId: network.id,
       // Through the interface and not the subnet: a floating IP can only be had once the router is attached.
       subnetId: attached.subnetId,
-      egressAddress: router.externalFixedIps.apply(([first]) => first?.ipAddress ?? ""),
+      routerAddresses: router.externalFixedIps.apply((fixed) =>
+        ipv4Addresses(
+          fixed.map(({ ipAddress }) => ipAddress ?? ""),
+          `router ${args.objectName}`,
+          `an external network with an IPv4 subnet, not ${args.externalNetworkId}`,
+        ),
+      ),
     };
   }
 }

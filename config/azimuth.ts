@@ -24,7 +24,7 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   none("infra_name", "follows from the stack: `capi-mgmt-<stack>-seed`"),
   to("infra_external_network_id", "seed.network.externalNetworkId", "required here, never looked up"),
   to("infra_flavor_id", "seed.flavor", "required here, never looked up; a name or an id"),
-  to("infra_network_id", "seed.network.networkId"),
+  to("infra_network_id", "seed.network.networkId", "with `cluster.apiServer.routerAddresses`"),
   to("infra_network_cidr", "seed.network.cidr"),
   to("infra_network_mtu", "seed.network.mtu"),
   to("infra_network_dns_nameservers", "seed.network.dnsNameservers"),

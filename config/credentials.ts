@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
+import { environmentProblems } from "./environment.ts";
 import { httpUrl, line, pem, uuid } from "./formats.ts";
 import { merge } from "./merge.ts";
 import { describeValue, type Problem } from "./problems.ts";
@@ -70,6 +71,19 @@ export function placeholderCredentials(openstack: Partial<Config["openstack"]>):
 export function findCredentials(input: CredentialsInput): CredentialsResult {
   const { openstack } = input;
   if (isOffline(input.environment)) return { credentials: placeholderCredentials(openstack), problems: [] };
+  const found = findAnywhere(input);
+  const cloud = inConfiguration(openstack) ? undefined : (openstack.cloud ?? "openstack");
+  const problems = [...environmentProblems(input.environment, cloud), ...found.problems];
+  return problems.length > 0 ? { problems } : found;
+}
+
+function inConfiguration(openstack: Partial<Config["openstack"]>): boolean {
+  const { authUrl, applicationCredentialId, applicationCredentialSecret } = openstack;
+  return [authUrl, applicationCredentialId, applicationCredentialSecret].some((value) => value !== undefined);
+}
+
+function findAnywhere(input: CredentialsInput): CredentialsResult {
+  const { openstack } = input;
   const { authUrl, applicationCredentialId, applicationCredentialSecret } = openstack;
   const explicit = { authUrl, applicationCredentialId, applicationCredentialSecret };
   const missing = Object.entries(explicit).filter(([, value]) => value === undefined);

@@ -15,6 +15,15 @@ export function durationSeconds(text: string): number | undefined {
   return hours * 3600 + minutes * 60 + seconds;
 }
 
+/** Seconds of a duration that has passed validation. Anything else is an error: 0 would be no time at all. */
+export function secondsOf(duration: string): number {
+  const seconds = durationSeconds(duration);
+  if (seconds === undefined) {
+    throw new Error(`${JSON.stringify(duration)} is not a duration such as 90s, 30m or 1h30m`);
+  }
+  return seconds;
+}
+
 const FACTORS: Record<string, number> = {
   "": 1,
   k: 1e3,

@@ -16,8 +16,8 @@ const backendUrl =
 /** Folder of the lab's tools: first on the PATH of whatever runs against the lab. */
 const toolFolder = join(stateDir, "bin");
 
-/** Environment of the program and of whatever runs against the lab. PATH is this process's with the lab's tools first. */
-export function stackEnvironment(): Record<string, string> {
+/** Environment of the program and of whatever runs against the lab, without PATH. */
+function variables(): Record<string, string> {
   const secrets = loadSecrets();
   const { helm, pulumi } = siteArtifacts();
   return {
@@ -29,10 +29,6 @@ export function stackEnvironment(): Record<string, string> {
     AWS_SECRET_ACCESS_KEY: secrets.s3SecretKey,
     AWS_REGION: "us-east-1",
     AWS_ENDPOINT_URL_S3: `http://${addresses.services}:${ports.s3}`,
-    PATH: [
-      toolFolder,
-      ...(process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== toolFolder),
-    ].join(delimiter),
     PULUMI_BACKEND_URL: backendUrl,
     PULUMI_CONFIG_PASSPHRASE_FILE: paths.passphrase,
     // Half the bytes for each of the many times that a deployment writes its state.
@@ -40,6 +36,11 @@ export function stackEnvironment(): Record<string, string> {
     PULUMI_SKIP_UPDATE_CHECK: "true",
     ...(pulumi.origin === "machine" ? {} : { PULUMI_HOME: pulumiHome }),
   };
+}
+
+/** The same with a PATH that has the lab's tools first. */
+export function stackEnvironment(): Record<string, string> {
+  return { ...variables(), PATH: `${toolFolder}${delimiter}${process.env["PATH"] ?? ""}` };
 }
 
 /** A shell word that stays itself whatever it holds. */
@@ -67,16 +68,14 @@ export function installTools(artifacts: Artifacts): void {
 
 /** Keeps the environment for commands of bin/ on stack `lab`, which do not import the lab. */
 export function keepEnvironment(): void {
-  const { PATH: _, ...variables } = stackEnvironment();
-  const kept = { path: toolFolder, variables };
+  const kept = { path: toolFolder, variables: variables() };
   writePrivate(join(stateDir, "environment.json"), `${JSON.stringify(kept, null, 2)}\n`);
 }
 
 /** Lines for `eval "$(npm run --silent lab -- env)"`. */
 export function exportsFor(): string {
-  const { PATH: _, ...variables } = stackEnvironment();
   const kubeconfig = newestKubeconfig();
-  const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
+  const lines = Object.entries(variables()).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
   if (kubeconfig) lines.push(`export KUBECONFIG=${shellQuote(kubeconfig)}`);
   lines.push(`export PATH=${shellQuote(toolFolder)}:"$PATH"`);
   return `${lines.join("\n")}\n`;

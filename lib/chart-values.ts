@@ -7,8 +7,8 @@
  */
 import type { ClusterConfig } from "../config/schema.ts";
 
-/** Values that come from other resources. */
-export interface ChartRefs<R> {
+/** Values that come from other resources: R one of them, L a list whose length is not known either. */
+export interface ChartRefs<R, L = readonly string[]> {
   /** Name of the secret beside the Cluster that holds clouds.yaml and cacert. */
   readonly credentialsSecret: R;
   readonly imageId: R;
@@ -16,17 +16,21 @@ export interface ChartRefs<R> {
   readonly keyPair: R;
   readonly externalNetworkId: R;
   /** Network to use; undefined lets CAPO make one with `network.nodeCidr`. */
-  readonly networkId?: R;
-  readonly subnetId?: R;
+  readonly networkId?: R | undefined;
+  readonly subnetId?: R | undefined;
   /** Address of the API's floating IP; undefined where the API has none. */
-  readonly floatingIp?: R;
-  /** Sources let in to the API beside the configured ones: the seed's, as /32. */
-  readonly seedCidr?: R;
+  readonly floatingIp?: R | undefined;
+  /** Sources let in to the API: the configured ones and our own, from lib/addresses.ts. */
+  readonly apiSources: L;
+  /** Server groups of control plane and workers; undefined leaves the choice of hypervisors to Nova. */
+  readonly controlPlaneGroupId?: R | undefined;
+  readonly workersGroupId?: R | undefined;
 }
 
 interface RootVolume {
   readonly diskSize?: number;
   readonly volumeType?: string;
+  readonly availabilityZone?: string;
 }
 
 interface HealthCheck {
@@ -49,7 +53,7 @@ interface NodeTimeouts {
 }
 
 /** The part of the chart's values that we set; everything else stays the chart's default. */
-export interface OpenStackClusterValues<R> {
+export interface OpenStackClusterValues<R, L = readonly string[]> {
   readonly cloudCredentialsSecretName: R;
   readonly kubernetesVersion: string;
   readonly machineImageId: R;
@@ -86,12 +90,13 @@ export interface OpenStackClusterValues<R> {
     readonly floatingIP?: R;
     readonly port: number;
     /** Read by the chart from 0.24.0; `allowedCidrs`, as magnum-capi-helm 1.4.0 sends it, has no effect. */
-    readonly allowedCIDRs?: readonly (string | R)[];
+    readonly allowedCIDRs?: L;
   };
   readonly controlPlane: NodeTimeouts & {
     readonly machineCount: number;
     readonly machineFlavor: string;
     readonly machineRootVolume?: RootVolume;
+    readonly serverGroupId?: R;
     readonly omitFailureDomain: boolean;
     readonly failureDomains?: readonly string[];
     readonly remediationStrategy: {
@@ -105,6 +110,7 @@ export interface OpenStackClusterValues<R> {
   readonly nodeGroupDefaults: NodeTimeouts & {
     readonly machineFlavor: string;
     readonly machineRootVolume?: RootVolume;
+    readonly serverGroupId?: R;
     readonly failureDomain?: string;
     readonly rolloutStrategy: {
       readonly type: "RollingUpdate";
@@ -118,9 +124,21 @@ export interface OpenStackClusterValues<R> {
   readonly nodeGroups: readonly { readonly name: string; readonly machineCount: number }[];
   readonly addons: {
     readonly openstack: {
-      readonly cloudConfig: { readonly LoadBalancer: Readonly<Record<string, string>> };
+      readonly cloudConfig: {
+        /** Lower case on purpose: the chart writes [Global] itself and drops a section of that very name. */
+        readonly global: { readonly "tls-insecure": "false" };
+        readonly LoadBalancer: Readonly<Record<string, string>>;
+      };
       readonly csiCinder: {
         readonly defaultStorageClass: { readonly availabilityZone: string; readonly volumeType?: string };
+      };
+    };
+    readonly reloader: {
+      readonly enabled: true;
+      readonly release: {
+        readonly values: {
+          readonly reloader: { readonly watchGlobally: false; readonly autoReloadAll: true };
+        };
       };
     };
     readonly monitoring: { readonly enabled: false };
@@ -137,6 +155,8 @@ function rootVolume(config: ClusterConfig["workers"]["rootVolume"]): { machineRo
     machineRootVolume: {
       diskSize: config.sizeGb,
       ...(config.type === undefined ? {} : { volumeType: config.type }),
+      // Without it the chart asks Cinder for a zone of the machine's Nova zone's name.
+      ...(config.availabilityZone === undefined ? {} : { availabilityZone: config.availabilityZone }),
     },
   };
 }
@@ -153,7 +173,7 @@ function healthCheck(config: ClusterConfig["healthChecks"], maxUnhealthy: number
   };
 }
 
-function internalNetwork<R>(config: ClusterConfig["network"], refs: ChartRefs<R>) {
+function internalNetwork<R, L>(config: ClusterConfig["network"], refs: ChartRefs<R, L>) {
   if (refs.networkId !== undefined) {
     return {
       networkFilter: { id: refs.networkId },
@@ -164,12 +184,6 @@ function internalNetwork<R>(config: ClusterConfig["network"], refs: ChartRefs<R>
     nodeCidr: config.nodeCidr,
     ...(config.dnsNameservers.length === 0 ? {} : { dnsNameservers: config.dnsNameservers }),
   };
-}
-
-/** Sources that may reach the API. None configured means all, and then none may be named: a list closes the port. */
-function allowedCidrs<R>(config: ClusterConfig["apiServer"], refs: ChartRefs<R>) {
-  if (config.allowedCidrs.length === 0) return {};
-  return { allowedCIDRs: [...config.allowedCidrs, ...(refs.seedCidr === undefined ? [] : [refs.seedCidr])] };
 }
 
 function etcdValues(config: ClusterConfig): OpenStackClusterValues<never>["etcd"] {
@@ -194,10 +208,10 @@ function etcdValues(config: ClusterConfig): OpenStackClusterValues<never>["etcd"
 }
 
 /** The values for a validated configuration. */
-export function openstackClusterValues<R>(
+export function openstackClusterValues<R, L = readonly string[]>(
   config: ClusterConfig,
-  refs: ChartRefs<R>,
-): OpenStackClusterValues<R> {
+  refs: ChartRefs<R, L>,
+): OpenStackClusterValues<R, L> {
   const { controlPlane, workers, apiServer, healthChecks } = config;
   const timeouts: NodeTimeouts = {
     nodeDrainTimeout: config.nodeTimeouts.drain,
@@ -225,12 +239,13 @@ export function openstackClusterValues<R>(
       associateFloatingIP: apiServer.floatingIp,
       ...(refs.floatingIp === undefined ? {} : { floatingIP: refs.floatingIp }),
       port: apiServer.port,
-      ...allowedCidrs(apiServer, refs),
+      ...(apiServer.allowedCidrs.length === 0 ? {} : { allowedCIDRs: refs.apiSources }),
     },
     controlPlane: {
       machineCount: controlPlane.count,
       machineFlavor: controlPlane.flavor,
       ...rootVolume(controlPlane.rootVolume),
+      ...(refs.controlPlaneGroupId === undefined ? {} : { serverGroupId: refs.controlPlaneGroupId }),
       omitFailureDomain: controlPlane.failureDomains.length === 0,
       ...(controlPlane.failureDomains.length === 0 ? {} : { failureDomains: controlPlane.failureDomains }),
       ...timeouts,
@@ -247,6 +262,7 @@ export function openstackClusterValues<R>(
     nodeGroupDefaults: {
       machineFlavor: workers.flavor,
       ...rootVolume(workers.rootVolume),
+      ...(refs.workersGroupId === undefined ? {} : { serverGroupId: refs.workersGroupId }),
       ...(workers.failureDomain === undefined ? {} : { failureDomain: workers.failureDomain }),
       ...timeouts,
       rolloutStrategy: {
@@ -262,6 +278,9 @@ export function openstackClusterValues<R>(
     addons: {
       openstack: {
         cloudConfig: {
+          // Without a cacert the chart's cloud-config says tls-insecure=true: the cloud controller manager and Cinder's
+          // driver would send the credential to whoever answers. With one this changes nothing.
+          global: { "tls-insecure": "false" },
           LoadBalancer: {
             "lb-provider": apiServer.loadBalancerProvider,
             // OVN's load balancers know no other algorithm.
@@ -274,6 +293,12 @@ export function openstackClusterValues<R>(
             ...(config.storage.volumeType === undefined ? {} : { volumeType: config.storage.volumeType }),
           },
         },
+      },
+      // The cloud controller manager and Cinder's driver read their credential once: whatever uses a changed secret in
+      // their namespace, where nothing else runs, is restarted.
+      reloader: {
+        enabled: true,
+        release: { values: { reloader: { watchGlobally: false, autoReloadAll: true } } },
       },
       // Monitoring is a release of its own (component Monitoring): the addon's drift is never corrected
       // (cluster-api-addon-provider-helm #289) and its upgrade would wait for a change of the cluster.

@@ -1,7 +1,7 @@
 /**
  * The scripts around the HA cluster that run on the seed. Upstream analogue: azimuth-ops role capi_cluster.
  */
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { script } from "./shell.ts";
 
 export interface ClusterArgs {
@@ -16,7 +16,7 @@ export function clusterReadyScript(args: ClusterArgs & { readonly timeout: strin
   return script(["cluster-ready"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
-    READY_SECONDS: durationSeconds(args.timeout),
+    READY_SECONDS: secondsOf(args.timeout),
   });
 }
 
@@ -25,7 +25,7 @@ export function clusterTeardownScript(args: ClusterArgs & { readonly timeout: st
   return script(["cluster-teardown"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
-    DELETE_SECONDS: durationSeconds(args.timeout),
+    DELETE_SECONDS: secondsOf(args.timeout),
   });
 }
 
@@ -60,7 +60,7 @@ export function cloudReachableScript(args: {
   return script(["cloud-reachable"], {
     AUTH_URL: args.authUrl,
     CLOUD_CA: args.caCert,
-    REACH_SECONDS: durationSeconds(args.timeout),
+    REACH_SECONDS: secondsOf(args.timeout),
   });
 }
 
@@ -78,6 +78,6 @@ export function accessVerifiedScript(
     NAMESPACE: args.namespace,
     TOKEN_NAMESPACE: args.token?.namespace,
     TOKEN_SECRET: args.token?.secret,
-    WORK_SECONDS: durationSeconds(args.timeout),
+    WORK_SECONDS: secondsOf(args.timeout),
   });
 }

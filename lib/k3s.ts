@@ -3,7 +3,7 @@
  * it there. Upstream analogue: azimuth-ops role k3s.
  */
 import { stringify } from "yaml";
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { mirrored, releases } from "./mirror.ts";
 import { script } from "./shell.ts";
 
@@ -132,7 +132,7 @@ export function k3sScript(args: K3sScriptArgs): string {
     K3S_UNIT: k3sUnit(args.extraArgs),
     VOLUME_GUARD: volumeGuard(args.volumeId),
     SYSCTLS: sysctls.map(([key, value]) => `${key}=${value}`).join("\n"),
-    READY_SECONDS: durationSeconds(args.readyTimeout),
+    READY_SECONDS: secondsOf(args.readyTimeout),
     MIRROR_CA: args.mirrorCaCert,
   });
 }

@@ -6,7 +6,7 @@
  * in, with other defaults than ours. An argument that upstream adds is lost until it is added here.
  */
 import { stringify } from "yaml";
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { mirrored, releases } from "./mirror.ts";
 import { script } from "./shell.ts";
 
@@ -173,7 +173,7 @@ export function clusterApiScript(config: ClusterApiScriptArgs): string {
     STAGE_SUMS: stages.map(({ sha256 }) => sha256 ?? ""),
     STAGE_KUSTOMIZATIONS: stages.map((stage) => stage.kustomization),
     STAGE_DEPLOYMENTS: stages.map(({ deployments }) => deployments.join(" ")),
-    READY_SECONDS: durationSeconds(config.deploymentsTimeout),
+    READY_SECONDS: secondsOf(config.deploymentsTimeout),
     MIRROR_CA: config.mirrorCaCert,
   });
 }

@@ -1,7 +1,7 @@
 /**
  * The scripts that prepare the seed itself. Upstream analogue: azimuth-ops role infra after the machine is up.
  */
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { firstScript, script } from "./shell.ts";
 
 /** Waits for the end of the first boot and writes the further login keys. */
@@ -13,7 +13,7 @@ export function seedReadyScript(args: {
   return firstScript(["seed-ready"], {
     SEED_USER: args.user,
     AUTHORIZED_KEYS: args.authorizedKeys,
-    READY_SECONDS: durationSeconds(args.timeout),
+    READY_SECONDS: secondsOf(args.timeout),
   });
 }
 

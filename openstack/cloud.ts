@@ -3,7 +3,7 @@
  * Upstream analogue: gophercloud's ProviderClient and ServiceClient as terraform-provider-openstack sets them up.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Agent, request as send } from "undici";
+import { EnvHttpProxyAgent, request as send } from "undici";
 import type { Connection } from "./connection.ts";
 import { CloudError, ConnectionError, wordsOf } from "./errors.ts";
 import { attemptsFor, causeCode, isCertificateProblem, mayRepeat, wasNeverSent } from "./retry.ts";
@@ -78,10 +78,12 @@ export interface Scope {
   readonly methods: readonly string[];
   /** Keystone's clock when it answered, in milliseconds since 1970, or undefined without a Date header. */
   readonly keystoneTime: number | undefined;
+  /** URLs of the services, as the catalog has them for the region and interface in use. */
+  readonly endpoints: readonly string[];
 }
 
 export class Cloud {
-  private readonly agent: Agent;
+  private readonly agent: EnvHttpProxyAgent;
   private readonly connection: Connection;
   private token: Promise<Token> | undefined;
   private readonly memory = new Map<string, Promise<string | undefined>>();
@@ -89,17 +91,19 @@ export class Cloud {
 
   constructor(connection: Connection) {
     this.connection = connection;
-    this.agent = new Agent({
+    const tls = {
+      rejectUnauthorized: connection.insecure !== true,
+      ...(connection.ca ? { ca: connection.ca } : {}),
+      ...(connection.certificate ? { cert: connection.certificate } : {}),
+      ...(connection.key ? { key: connection.key } : {}),
+    };
+    // Directly, or through the proxy that HTTPS_PROXY and NO_PROXY say; the cloud's certificate is held to the same.
+    this.agent = new EnvHttpProxyAgent({
       keepAliveTimeout: 30_000,
       headersTimeout: ANSWER_TIMEOUT,
       bodyTimeout: ANSWER_TIMEOUT,
-      connect: {
-        timeout: 15_000,
-        rejectUnauthorized: connection.insecure !== true,
-        ...(connection.ca ? { ca: connection.ca } : {}),
-        ...(connection.certificate ? { cert: connection.certificate } : {}),
-        ...(connection.key ? { key: connection.key } : {}),
-      },
+      connect: { timeout: 15_000, ...tls },
+      requestTls: tls,
     });
   }
 
@@ -359,6 +363,7 @@ export class Cloud {
         roles: ((token["roles"] ?? []) as Json[]).map((role) => String(role["name"])),
         methods: ((token["methods"] ?? []) as string[]).map(String),
         keystoneTime: Date.parse(header(answer.headers, "date") ?? "") || undefined,
+        endpoints: [...endpoints.values()],
       },
     };
   }

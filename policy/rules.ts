@@ -1,6 +1,7 @@
 /**
  * The rules every site is held to. Each message says how to comply.
  */
+import { z } from "zod";
 import type { PolicyContext, PolicyResource, Rule, Violation } from "./rule.ts";
 
 const TYPE = {
@@ -132,6 +133,17 @@ const verifiedTls: Rule = {
         subject: name,
         message: "does not verify TLS: give the cloud's CA as openstack.caCert instead",
       }));
+    violations.push(
+      ...ofType(resources, TYPE.release)
+        .filter(
+          ({ inputs }) => inputs["chart"] === "openstack-cluster" && !verifiesInCluster(inputs["values"]),
+        )
+        .map(({ name }) => ({
+          subject: name,
+          message:
+            'lets the cloud controller manager and Cinder\'s driver take any certificate: set the value addons.openstack.cloudConfig.global to {"tls-insecure": "false"}',
+        })),
+    );
     if (stack === LAB) return violations;
     for (const [path, url] of [
       ["openstack.authUrl", config.openstack.authUrl],
@@ -219,6 +231,19 @@ export const rules: readonly Rule[] = [
 
 function ofType(resources: PolicyContext["resources"], type: string): PolicyResource[] {
   return resources.filter((resource) => resource.type === type);
+}
+
+const addonValues = z.object({
+  addons: z.object({
+    openstack: z.object({
+      cloudConfig: z.object({ global: z.object({ "tls-insecure": z.literal("false") }) }),
+    }),
+  }),
+});
+
+/** Without a cacert the chart writes tls-insecure=true, which only a section of another spelling takes back. */
+function verifiesInCluster(values: unknown): boolean {
+  return addonValues.safeParse(values).success;
 }
 
 /** No source at all is what Neutron reads as any source. */

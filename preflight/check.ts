@@ -2,6 +2,7 @@
  * One question preflight asks, and how the answers are told. Upstream analogue: none; azimuth-ops' preflight_checks
  * looks only at an ingress domain.
  */
+import type { Fact } from "./facts.ts";
 
 export type CheckVerdict = "pass" | "warn" | "fail";
 
@@ -64,4 +65,26 @@ export function renderTable({ verdict, checks }: Report): string {
     `preflight: ${verdict} (${count("pass")} passed, ${count("warn")} warned, ${count("fail")} failed)`,
   );
   return lines.join("\n");
+}
+
+/** A check whose fact could not be had fails with the reason, in the cloud's own words. */
+export function unknown(id: string, want: string, error: string, hint: string): Check {
+  return fail(id, want, error, hint);
+}
+
+/** One check for each distinct name that must be among those the cloud has. */
+export function named(
+  id: string,
+  wanted: readonly (string | undefined)[],
+  fact: Fact<readonly string[]>,
+  remedy: string,
+): Check[] {
+  const names = [...new Set(wanted.filter((name) => name !== undefined))];
+  return names.map((name) => {
+    if ("error" in fact) return unknown(`${id}.${name}`, name, fact.error, remedy);
+    const have = fact.value.join(", ") || "none";
+    return fact.value.includes(name)
+      ? pass(`${id}.${name}`, name, have)
+      : fail(`${id}.${name}`, name, have, remedy);
+  });
 }

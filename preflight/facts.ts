@@ -3,9 +3,19 @@
  * once; what cannot be found out is an error of its own, never a reason to stop looking.
  */
 import type { FlavorSize, QuotaName } from "./needs.ts";
+import type { Role } from "./own.ts";
 
 /** An answer, or why there is none. */
 export type Fact<T> = { readonly value: T } | { readonly error: string };
+
+/** The outcome of an action, as a fact. */
+export async function fact<T>(action: () => Promise<T>): Promise<Fact<T>> {
+  try {
+    return { value: await action() };
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
+}
 
 export interface Scope {
   readonly projectId: string | undefined;
@@ -15,10 +25,12 @@ export interface Scope {
 }
 
 export interface FoundFlavor extends FlavorSize {
+  readonly id: string;
   readonly name: string;
 }
 
 export interface FoundImage {
+  readonly id: string;
   readonly name: string;
   readonly status: string;
   /** GB the image asks for. */
@@ -35,6 +47,40 @@ export interface FoundSubnet {
   readonly cidr: string;
   /** True for those this very stack made. */
   readonly own: boolean;
+}
+
+/** A network that the configuration names. */
+export interface ExistingNetwork {
+  /** Setting that names it, without the last word: `seed.network`. */
+  readonly path: string;
+  readonly id: string;
+  readonly exists: boolean;
+  readonly subnetId: string | undefined;
+  /** Those this project may see. */
+  readonly subnets: readonly { readonly id: string; readonly ipVersion: number }[];
+  /** External IPv4 addresses of its routers, as far as this project may see them. */
+  readonly routerAddresses: readonly string[];
+}
+
+/** A host of the cloud's catalog; no addresses if its name is not known here. */
+export interface Endpoint {
+  readonly host: string;
+  readonly addresses: readonly string[];
+}
+
+/** A server by one of this site's names. */
+export interface FoundServer {
+  readonly name: string;
+  readonly role: Role;
+  readonly flavor: string;
+  /** Undefined for one that boots from a volume. */
+  readonly imageId: string | undefined;
+}
+
+/** What bears this site's names already. */
+export interface Namesakes {
+  readonly servers: readonly FoundServer[];
+  readonly loadBalancers: readonly string[];
 }
 
 /** Limit and use of one quota; a limit of -1 is none. `own` is what this stack already uses of it. */
@@ -67,10 +113,17 @@ export interface Facts {
   readonly flavors: Readonly<Record<"seed" | "controlPlane" | "workers", Fact<FoundFlavor | undefined>>>;
   /** Every flavor that the project may use: what could be named instead. */
   readonly allFlavors: Fact<readonly FoundFlavor[]>;
-  /** Images that match id or name, by `seed` and `cluster`. Empty when images are uploaded. */
+  /** Images that match id or name, by `seed` and `cluster`; one that is uploaded by the name it gets. */
   readonly images: Readonly<Record<"seed" | "cluster", Fact<readonly FoundImage[]>>>;
   readonly externalNetwork: Fact<FoundNetwork | undefined>;
   readonly subnets: Fact<readonly FoundSubnet[]>;
+  readonly existingNetworks: Fact<readonly ExistingNetwork[]>;
+  readonly endpoints: Fact<readonly Endpoint[]>;
+  readonly namesakes: Fact<Namesakes>;
+  /** Whether the credential sees the machines' key pair. */
+  readonly keyPair: Fact<boolean>;
+  /** Resources that the state knows; undefined when nobody had to ask. */
+  readonly knownResources: Fact<number> | undefined;
   readonly loadBalancerProviders: Fact<readonly string[]>;
   readonly volumeTypes: Fact<readonly string[]>;
   readonly computeZones: Fact<readonly string[]>;

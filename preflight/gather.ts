@@ -1,28 +1,19 @@
 /**
  * Asks the cloud, the mirror and the state store, side by side. Changes nothing anywhere.
  */
-import { Agent, fetch as send } from "undici";
 import type { Credentials } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
-import { Cloud, type Json } from "../openstack/cloud.ts";
+import { Cloud } from "../openstack/cloud.ts";
 import { connectionOf } from "../openstack/connection.ts";
-import { mirrored, releases } from "../lib/mirror.ts";
-import { siteNames } from "../lib/names.ts";
-import { cachedCloud } from "./cachedCloud.ts";
-import type {
-  Answer,
-  Fact,
-  Facts,
-  FoundFlavor,
-  FoundImage,
-  FoundNetwork,
-  FoundSubnet,
-  StateStore,
-} from "./facts.ts";
+import * as answers from "./answers.ts";
+import { answer, find } from "./answers.ts";
+import { cachedCloud, type CloudReader } from "./cachedCloud.ts";
+import { gatherDownloads } from "./downloads.ts";
+import { fact, type Fact, type Facts, type FoundImage, type Namesakes } from "./facts.ts";
+import { findNetwork, findSubnets, gatherEndpoints, gatherExisting } from "./networks.ts";
+import { type Own, ownNames, roleOf } from "./own.ts";
 import { gatherQuotas } from "./quotas.ts";
-
-/** One slow answer must not hold up the report. */
-const DOWNLOAD_TIMEOUT = 15_000;
+import { inspectState, knownResources } from "./store.ts";
 
 export interface GatherInput {
   readonly stack: string;
@@ -30,21 +21,13 @@ export interface GatherInput {
   readonly credentials: Credentials;
   /** PULUMI_BACKEND_URL. */
   readonly backendUrl: string | undefined;
-}
-
-/** The outcome of an action, as a fact. */
-export async function fact<T>(action: () => Promise<T>): Promise<Fact<T>> {
-  try {
-    return { value: await action() };
-  } catch (error) {
-    return { error: (error as Error).message };
-  }
+  /** The project's folder. Default: the working folder. */
+  readonly folder?: string;
 }
 
 /** Everything preflight judges by. Never throws: what cannot be found out is an error of its own fact. */
 export async function gather(input: GatherInput): Promise<Facts> {
-  const { config, credentials } = input;
-  const cloud = new Cloud(connectionOf(credentials));
+  const cloud = new Cloud(connectionOf(input.credentials));
   try {
     const authenticated = fact(() => cloud.scope());
     const elsewhere = local(input);
@@ -56,233 +39,135 @@ export async function gather(input: GatherInput): Promise<Facts> {
       keystoneTime === undefined
         ? { error: "Keystone sends no Date header" }
         : { value: (keystoneTime - Date.now()) / 1000 };
-    const own = siteNames(input.stack).cluster;
-    const reader = cachedCloud(cloud);
-    const list = (
-      service: Parameters<Cloud["get"]>[0],
-      path: string,
-      key: string,
-      query: Record<string, string> = {},
-    ) => reader.get(service, path, { query }).then((body) => (body[key] ?? []) as Json[]);
-    const flavors = () => list("compute", "/flavors/detail", "flavors");
-    const [
-      seed,
-      controlPlane,
-      workers,
-      allFlavors,
-      seedImage,
-      clusterImage,
-      externalNetwork,
-      subnets,
-      providers,
-      types,
-      zones,
-      volumeZones,
-      quotas,
-      rest,
-    ] = await Promise.all([
-      fact(async () => findFlavor(await flavors(), config.seed.flavor)),
-      fact(async () => findFlavor(await flavors(), config.cluster.controlPlane.flavor)),
-      fact(async () => findFlavor(await flavors(), config.cluster.workers.flavor)),
-      fact(async () => (await flavors()).map(flavorOf)),
-      fact(() => findImages(list, config.seed.image)),
-      fact(() => findImages(list, config.cluster.image)),
-      fact(() => findNetwork(cloud, config.seed.network.externalNetworkId)),
-      fact(() => findSubnets(list, cloud, own)),
-      fact(async () =>
-        (await list("load-balancer", "/lbaas/providers", "providers")).map((item) => String(item["name"])),
-      ),
-      fact(async () => (await list("volume", "/types", "volume_types")).map((item) => String(item["name"]))),
-      fact(async () =>
-        (await list("compute", "/os-availability-zone", "availabilityZoneInfo")).map((item) =>
-          String(item["zoneName"]),
-        ),
-      ),
-      fact(async () =>
-        (await list("volume", "/os-availability-zone", "availabilityZoneInfo")).map((item) =>
-          String(item["zoneName"]),
-        ),
-      ),
-      gatherQuotas(reader, own),
-      elsewhere,
-    ]);
-    return {
-      scope,
-      clockSkew,
-      flavors: { seed, controlPlane, workers },
-      allFlavors,
-      images: { seed: seedImage, cluster: clusterImage },
-      externalNetwork,
-      subnets,
-      loadBalancerProviders: providers,
-      volumeTypes: types,
-      computeZones: zones,
-      volumeZones,
-      quotas,
-      ...rest,
-    };
+    return { scope, clockSkew, ...(await askCloud(cachedCloud(cloud), input)), ...(await elsewhere) };
   } finally {
     await cloud.close();
   }
 }
 
-type List = (
-  service: Parameters<Cloud["get"]>[0],
-  path: string,
-  key: string,
-  query?: Record<string, string>,
-) => Promise<Json[]>;
-
-function findFlavor(flavors: readonly Json[], nameOrId: string): FoundFlavor | undefined {
-  const found =
-    flavors.find((flavor) => flavor["name"] === nameOrId) ??
-    flavors.find((flavor) => flavor["id"] === nameOrId);
-  return found === undefined ? undefined : flavorOf(found);
+async function askCloud(
+  cloud: CloudReader,
+  input: GatherInput,
+): Promise<Omit<Facts, "scope" | "clockSkew" | Local>> {
+  const { config, credentials } = input;
+  const own = ownNames(input.stack, config);
+  const flavors = async () => (await answer(cloud, "compute", "/flavors/detail", answers.flavors)).flavors;
+  // Nova takes a flavor by id, and Cluster API's provider by name only.
+  const named = async (name: string) => (await flavors()).find((flavor) => flavor.name === name);
+  const zones = async (service: "compute" | "volume") =>
+    (await answer(cloud, service, "/os-availability-zone", answers.zones)).availabilityZoneInfo.map(
+      ({ zoneName }) => zoneName,
+    );
+  const namesakes = fact(() => findNamesakes(cloud, own));
+  const facts = {
+    flavors: all({
+      seed: fact(
+        async () =>
+          (await named(config.seed.flavor)) ?? (await flavors()).find(({ id }) => id === config.seed.flavor),
+      ),
+      controlPlane: fact(() => named(config.cluster.controlPlane.flavor)),
+      workers: fact(() => named(config.cluster.workers.flavor)),
+    }),
+    allFlavors: fact(flavors),
+    images: all({
+      seed: fact(() => findImages(cloud, config.seed.image, `${own.seed}-image`)),
+      cluster: fact(() =>
+        findImages(cloud, config.cluster.image, `${own.cluster}-${config.cluster.kubernetesVersion}`),
+      ),
+    }),
+    externalNetwork: fact(() => findNetwork(cloud, config.seed.network.externalNetworkId)),
+    subnets: fact(() => findSubnets(cloud, own)),
+    existingNetworks: fact(() => gatherExisting(cloud, config)),
+    endpoints: fact(() => gatherEndpoints(cloud, credentials.authUrl)),
+    namesakes,
+    keyPair: fact(
+      async () => (await find(cloud, "compute", `/os-keypairs/${own.seed}`, answers.keyPair)) !== undefined,
+    ),
+    knownResources: namesakes.then((found) => askState(found, input)),
+    loadBalancerProviders: fact(async () =>
+      (await answer(cloud, "load-balancer", "/lbaas/providers", answers.providers)).providers.map(
+        ({ name }) => name,
+      ),
+    ),
+    volumeTypes: fact(async () =>
+      (await answer(cloud, "volume", "/types", answers.volumeTypes)).volume_types.map(({ name }) => name),
+    ),
+    computeZones: fact(() => zones("compute")),
+    volumeZones: fact(() => zones("volume")),
+    quotas: gatherQuotas(cloud, own),
+  };
+  return all(facts);
 }
 
-function flavorOf(flavor: Json): FoundFlavor {
+/** The answers to several questions by the same keys, asked side by side. */
+async function all<T extends Record<string, Promise<unknown>>>(
+  questions: T,
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const entries = Object.entries(questions).map(async ([key, value]) => [key, await value] as const);
+  return Object.fromEntries(await Promise.all(entries)) as { [K in keyof T]: Awaited<T[K]> };
+}
+
+/** By id also one that is shared with the project, or of its community: a list shows neither. */
+async function findImages(
+  cloud: CloudReader,
+  image: Config["seed"]["image"],
+  uploadedName: string,
+): Promise<FoundImage[]> {
+  const found = ({ id, name, status, min_disk }: (typeof answers.image)["_output"]) => ({
+    ...{ id, name, status },
+    minDisk: min_disk ?? 0,
+  });
+  if (image.id !== undefined) {
+    const one = await find(cloud, "image", `/images/${image.id}`, answers.image);
+    return one === undefined ? [] : [found(one)];
+  }
+  const query = { name: image.name ?? uploadedName };
+  const { images } = await answer(cloud, "image", "/images", answers.images, { query });
+  return images.map(found);
+}
+
+async function findNamesakes(cloud: CloudReader, own: Own): Promise<Namesakes> {
+  const [{ servers }, { loadbalancers }] = await Promise.all([
+    answer(cloud, "compute", answers.SERVERS.path, answers.servers, answers.SERVERS.options),
+    answer(cloud, "load-balancer", "/lbaas/loadbalancers", answers.loadBalancers, {
+      query: { name: own.loadBalancer },
+    }),
+  ]);
   return {
-    name: String(flavor["name"]),
-    vcpus: Number(flavor["vcpus"]),
-    ram: Number(flavor["ram"]),
-    disk: Number(flavor["disk"]),
+    servers: servers.flatMap(({ name, flavor, image }) => {
+      const role = roleOf(name, own);
+      return role === undefined ? [] : [{ name, role, flavor: flavor.original_name, imageId: image }];
+    }),
+    loadBalancers: loadbalancers.map(({ name }) => name).filter((name) => name === own.loadBalancer),
   };
 }
 
-async function findImages(list: List, image: Config["seed"]["image"]): Promise<FoundImage[]> {
-  if (image.url !== undefined) return [];
-  const query = (image.id !== undefined ? { id: image.id } : { name: image.name ?? "" }) as Record<
-    string,
-    string
-  >;
-  const images = await list("image", "/images", "images", query);
-  return images.map((item) => ({
-    name: String(item["name"]),
-    status: String(item["status"]),
-    minDisk: Number(item["min_disk"] ?? 0),
-  }));
+/** Only where something bears the site's names does it matter what the state knows. */
+async function askState(
+  found: Fact<Namesakes>,
+  { stack, folder }: GatherInput,
+): Promise<Fact<number> | undefined> {
+  if ("error" in found) return undefined;
+  const { servers, loadBalancers } = found.value;
+  if (servers.length + loadBalancers.length === 0) return undefined;
+  return fact(() => knownResources(folder ?? process.cwd(), stack));
 }
 
-async function findNetwork(cloud: Cloud, id: string): Promise<FoundNetwork | undefined> {
-  const body = await cloud.find("network", `/networks/${id}`);
-  if (body === null) return undefined;
-  const network = body["network"] as Json;
-  return { name: String(network["name"]), external: network["router:external"] === true };
-}
-
-async function findSubnets(list: List, cloud: Cloud, own: string): Promise<FoundSubnet[]> {
-  const { projectId } = await cloud.scope();
-  const subnets = await list(
-    "network",
-    "/subnets",
-    "subnets",
-    projectId === undefined ? {} : { project_id: projectId },
-  );
-  return subnets.map((item) => ({
-    name: String(item["name"]) || String(item["id"]),
-    cidr: String(item["cidr"]),
-    own: String(item["name"]).includes(own),
-  }));
-}
+type Local = "downloads" | "state";
 
 /** What needs no cloud. */
-async function local({ config, backendUrl }: GatherInput): Promise<Pick<Facts, "downloads" | "state">> {
-  const [downloads, state] = await Promise.all([
-    Promise.all(
-      [...downloadUrls(config)].map(async ([name, url]) => {
-        const answer = await fact(() => head(url, config.mirror.caCert));
-        return [name, { url, answer }] as const;
-      }),
-    ),
-    backendUrl?.startsWith("s3://") === true ? fact(() => inspectState(backendUrl)) : undefined,
-  ]);
-  return { downloads: new Map(downloads), state };
-}
-
-/** What a deployment will download, by what it is; chart repositories are looked at by their index. */
-export function downloadUrls(config: Config): ReadonlyMap<string, string> {
-  const { clusterApi, cluster, monitoring, k3s, tools } = config;
-  const index = ({ repository }: { repository: string }) => `${repository.replace(/\/$/, "")}/index.yaml`;
-  const urls: Record<string, string | undefined> = {
-    k3s: releases.k3s(k3s.version).binary.amd64,
-    kubectl: `${releases.kubectl(tools.kubectl.version)}/amd64/kubectl`,
-    helm: `${releases.helm(tools.helm.version)}-amd64.tar.gz`,
-    orc: releases.orc(clusterApi.orc.version),
-    "cluster-api": releases.clusterApi(clusterApi.core.version),
-    capo: releases.capo(clusterApi.openstack.version),
-    "charts.cert-manager": index(clusterApi.certManager),
-    "charts.addon-provider": index(clusterApi.addonProvider),
-    "charts.openstack-cluster": index(cluster.chart),
-    "charts.janitor": clusterApi.janitor.enabled ? index(clusterApi.janitor) : undefined,
-    "charts.monitoring": monitoring.enabled ? index(monitoring) : undefined,
-    "image.seed": config.seed.image.url,
-    "image.cluster": cluster.image.url,
-  };
-  const wanted = Object.entries(urls).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return new Map(wanted.map(([name, url]) => [name, mirrored(url, config.mirror.url)]));
-}
-
-async function head(url: string, caCert: string | undefined): Promise<Answer> {
-  const dispatcher = new Agent({ connect: caCert === undefined ? {} : { ca: caCert } });
-  try {
-    const response = await send(url, {
-      method: "HEAD",
-      dispatcher,
-      signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT),
-    });
-    const length = response.headers.get("content-length");
-    return { status: response.status, length: length === null ? undefined : Number(length) };
-  } catch (error) {
-    const { message, cause } = error as Error & { cause?: { message?: string } };
-    throw new Error(cause?.message ?? message, { cause: error });
-  } finally {
-    await dispatcher.close();
-  }
-}
-
-async function inspectState(backendUrl: string): Promise<StateStore> {
-  const url = new URL(backendUrl);
-  const endpoint = url.searchParams.get("endpoint");
-  const options = {
-    region: url.searchParams.get("region") ?? "us-east-1",
-    forcePathStyle: url.searchParams.get("s3ForcePathStyle") === "true",
-    ...(endpoint === null ? {} : { endpoint: endpoint.includes("://") ? endpoint : `https://${endpoint}` }),
-    maxAttempts: 2,
-  };
-  // Loaded while the cloud answers: the client takes longer to load than to ask.
-  const { GetBucketVersioningCommand, HeadBucketCommand, S3Client } = await import("@aws-sdk/client-s3");
-  const client = new S3Client(options);
-  try {
-    await client.send(new HeadBucketCommand({ Bucket: url.hostname }));
-    const { Status } = await client.send(new GetBucketVersioningCommand({ Bucket: url.hostname }));
-    return {
-      reachable: true,
-      versioning: Status,
-      public: await isPublic(options.endpoint, options.region, url.hostname),
-    };
-  } catch (error) {
-    const { name, message } = error as Error;
-    throw new Error(`bucket ${url.hostname}: ${name}: ${message}`, { cause: error });
-  } finally {
-    client.destroy();
-  }
-}
-
-/** Asks as somebody without credentials would. */
-async function isPublic(endpoint: string | undefined, region: string, bucket: string): Promise<boolean> {
-  const address =
-    endpoint === undefined
-      ? `https://${bucket}.s3.${region}.amazonaws.com/`
-      : `${endpoint.replace(/\/$/, "")}/${bucket}`;
-  try {
-    return (await send(address, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT) })).ok;
-  } catch {
-    return false;
-  }
+function local({ config, backendUrl }: GatherInput): Promise<Pick<Facts, Local>> {
+  return all({
+    downloads: gatherDownloads(config),
+    state:
+      backendUrl?.startsWith("s3://") === true
+        ? fact(() => inspectState(backendUrl))
+        : Promise.resolve(undefined),
+  });
 }
 
 /** Facts when Keystone gives no token: what needs the cloud has one reason in common, and is left out of the report. */
-function refused(error: string, rest: Pick<Facts, "downloads" | "state">): Facts {
+function refused(error: string, rest: Pick<Facts, Local>): Facts {
   const none = { error };
   return {
     scope: none,
@@ -292,6 +177,11 @@ function refused(error: string, rest: Pick<Facts, "downloads" | "state">): Facts
     images: { seed: none, cluster: none },
     externalNetwork: none,
     subnets: none,
+    existingNetworks: none,
+    endpoints: none,
+    namesakes: none,
+    keyPair: none,
+    knownResources: undefined,
     loadBalancerProviders: none,
     volumeTypes: none,
     computeZones: none,

@@ -1,6 +1,5 @@
 /**
- * What a site will need of its project's quota at its peak: everything deployed, and one rolling upgrade under way.
- * Pure; the numbers are azimuth-ops' documented quota list turned into a calculation.
+ * What a site needs of its project's quota: everything deployed, and with one rolling upgrade under way. Pure; the numbers are azimuth-ops' documented quota list turned into a calculation.
  */
 import type { Config } from "../config/schema.ts";
 import { quantityBytes } from "../config/units.ts";
@@ -20,6 +19,8 @@ export const QUOTA_NAMES = [
   "security_groups",
   "security_group_rules",
   "load_balancers",
+  "server_groups",
+  "server_group_members",
 ] as const;
 export type QuotaName = (typeof QUOTA_NAMES)[number];
 export type Quantities = Readonly<Record<QuotaName, number>>;
@@ -54,12 +55,17 @@ export function surge(count: number, maxSurge: number | string): number {
   return Math.ceil((count * Number(maxSurge.slice(0, -1))) / 100);
 }
 
-/** The quota needed at the peak. Flavors that are not known count as nothing: their own check fails. */
-export function needs(config: Config, flavors: Flavors): Quantities {
+/**
+ * The quota needed. Flavors that are not known count as nothing: their own check fails.
+ *
+ * @param rolling with one rolling upgrade of control plane and workers under way
+ */
+export function needs(config: Config, flavors: Flavors, rolling: boolean): Quantities {
   const { seed, cluster, monitoring } = config;
   // The control plane rolls with one machine more, whatever its size (KubeadmControlPlane maxSurge 1).
-  const controlPlanes = cluster.controlPlane.count + 1;
-  const workers = cluster.workers.count + surge(cluster.workers.count, cluster.workers.rollout.maxSurge);
+  const controlPlanes = cluster.controlPlane.count + (rolling ? 1 : 0);
+  const workers =
+    cluster.workers.count + (rolling ? surge(cluster.workers.count, cluster.workers.rollout.maxSurge) : 0);
   const groups: [
     count: number,
     flavor: FlavorSize | undefined,
@@ -82,6 +88,12 @@ export function needs(config: Config, flavors: Flavors): Quantities {
   const networks = seedNetworks + clusterNetworks;
   const instances = 1 + controlPlanes + workers;
   const routerInterfaces = networks;
+  const grouped = (
+    [
+      [cluster.controlPlane, controlPlanes],
+      [cluster.workers, workers],
+    ] as const
+  ).filter(([{ serverGroup, serverGroupId }]) => serverGroup !== "none" || serverGroupId !== undefined);
   return {
     instances,
     cores: total((flavor) => flavor.vcpus),
@@ -107,6 +119,8 @@ export function needs(config: Config, flavors: Flavors): Quantities {
     security_groups: 1 + CAPO_SECURITY_GROUPS,
     security_group_rules: SECURITY_GROUP_RULES,
     load_balancers: 1,
+    server_groups: grouped.filter(([{ serverGroupId }]) => serverGroupId === undefined).length,
+    server_group_members: Math.max(0, ...grouped.map(([, machines]) => machines)),
   };
 }
 

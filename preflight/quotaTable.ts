@@ -25,7 +25,7 @@ function quotaOfNewSite(layer: string) {
   });
   const { config } = loadConfig(input);
   if (config === undefined) throw new Error(`a new site of layer ${layer} has problems`);
-  return needs(config, { seed: SMALLEST, controlPlane: SMALLEST, workers: SMALLEST });
+  return needs(config, { seed: SMALLEST, controlPlane: SMALLEST, workers: SMALLEST }, true);
 }
 
 /** The page with its table replaced. */

@@ -1,21 +1,24 @@
 /**
  * Limits and use of a project's quotas, and how much of the use is this site's own.
  */
-import type { Json } from "../openstack/cloud.ts";
+import type { z } from "zod";
+import * as answers from "./answers.ts";
+import { answer } from "./answers.ts";
 import type { CloudReader } from "./cachedCloud.ts";
 import type { Fact, Facts, Quota } from "./facts.ts";
 import { QUOTA_NAMES, type QuotaName } from "./needs.ts";
+import { isOwn, type Own, roleOf } from "./own.ts";
 
-type Usage = Partial<Record<QuotaName, Quota>>;
+type Usage = Partial<Record<QuotaName, Quota | undefined>>;
 
 /**
  * Quotas of compute, volume, network and load-balancer services, asked for side by side.
  *
- * @param own prefix of the names of this site's objects
+ * @param own names of this site's objects
  */
-export async function gatherQuotas(cloud: CloudReader, own: string): Promise<NonNullable<Facts["quotas"]>> {
+export async function gatherQuotas(cloud: CloudReader, own: Own): Promise<NonNullable<Facts["quotas"]>> {
   const parts: [names: readonly QuotaName[], ask: () => Promise<Usage>][] = [
-    [["instances", "cores", "ram"], () => compute(cloud, own)],
+    [["instances", "cores", "ram", "server_groups", "server_group_members"], () => compute(cloud, own)],
     [["volumes", "gigabytes"], () => volume(cloud, own)],
     [
       ["networks", "subnets", "routers", "ports", "floating_ips", "security_groups", "security_group_rules"],
@@ -42,131 +45,124 @@ export async function gatherQuotas(cloud: CloudReader, own: string): Promise<Non
   >;
 }
 
-/** 2.47 puts the flavor's size into the server, so that own use needs no second look-up. */
-function serversOf(cloud: CloudReader): Promise<Json> {
-  return cloud.get("compute", "/servers/detail", { microversion: "2.47" });
+/** Numbers of Nova and Cinder, where -1 is no limit; undefined for a quota that this cloud does not tell. */
+function absolute(
+  limits: Readonly<Record<string, number>>,
+  limit: string,
+  used: string | undefined,
+  own: number,
+): Quota | undefined {
+  const most = limits[limit];
+  return most === undefined
+    ? undefined
+    : { limit: most, used: used === undefined ? 0 : (limits[used] ?? 0), own };
 }
 
-function objects(body: Json, key: string): Json[] {
-  return (body[key] ?? []) as Json[];
-}
-
-function named(items: readonly Json[], own: string): Json[] {
-  return items.filter(
-    (item) =>
-      String(item["name"]).startsWith(own) || String(item["name"]).includes(`-cluster-default-${own}`),
+function ownServers(cloud: CloudReader, own: Own) {
+  return answer(cloud, "compute", answers.SERVERS.path, answers.servers, answers.SERVERS.options).then(
+    ({ servers }) => servers.filter(({ name }) => roleOf(name, own) !== undefined),
   );
 }
 
-async function compute(cloud: CloudReader, own: string): Promise<Usage> {
-  const [limits, servers] = await Promise.all([cloud.get("compute", "/limits"), serversOf(cloud)]);
-  const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
-  const mine = named(objects(servers, "servers"), own);
-  const sum = (key: string) =>
-    mine.reduce((total, server) => total + Number((server["flavor"] as Json)[key] ?? 0), 0);
-  return {
-    instances: {
-      limit: absolute["maxTotalInstances"] ?? -1,
-      used: absolute["totalInstancesUsed"] ?? 0,
-      own: mine.length,
-    },
-    cores: {
-      limit: absolute["maxTotalCores"] ?? -1,
-      used: absolute["totalCoresUsed"] ?? 0,
-      own: sum("vcpus"),
-    },
-    ram: { limit: absolute["maxTotalRAMSize"] ?? -1, used: absolute["totalRAMUsed"] ?? 0, own: sum("ram") },
-  };
-}
-
-async function volume(cloud: CloudReader, own: string): Promise<Usage> {
-  const [limits, volumes, servers] = await Promise.all([
-    cloud.get("volume", "/limits"),
-    cloud.get("volume", "/volumes/detail"),
-    serversOf(cloud),
+async function compute(cloud: CloudReader, own: Own): Promise<Usage> {
+  const [{ limits }, mine, { server_groups }] = await Promise.all([
+    answer(cloud, "compute", "/limits", answers.absoluteLimits),
+    ownServers(cloud, own),
+    answer(cloud, "compute", "/os-server-groups", answers.serverGroups),
   ]);
-  const absolute = (limits["limits"] as Json)["absolute"] as Record<string, number>;
-  const machines = new Set(named(objects(servers, "servers"), own).map((server) => server["id"]));
-  const mine = objects(volumes, "volumes").filter(
-    (item) =>
-      String(item["name"]).startsWith(own) ||
-      ((item["attachments"] ?? []) as Json[]).some((attachment) => machines.has(attachment["server_id"])),
-  );
-  const size = mine.reduce((total, item) => total + Number(item["size"]), 0);
+  const sum = (key: "vcpus" | "ram") => mine.reduce((total, server) => total + server.flavor[key], 0);
+  const groups = server_groups.filter(({ name }) => isOwn(name, own)).length;
+  const of = (limit: string, used: string | undefined, mineOfIt: number) =>
+    absolute(limits.absolute, limit, used, mineOfIt);
   return {
-    volumes: {
-      limit: absolute["maxTotalVolumes"] ?? -1,
-      used: absolute["totalVolumesUsed"] ?? 0,
-      own: mine.length,
-    },
-    gigabytes: {
-      limit: absolute["maxTotalVolumeGigabytes"] ?? -1,
-      used: absolute["totalGigabytesUsed"] ?? 0,
-      own: size,
-    },
+    instances: of("maxTotalInstances", "totalInstancesUsed", mine.length),
+    cores: of("maxTotalCores", "totalCoresUsed", sum("vcpus")),
+    ram: of("maxTotalRAMSize", "totalRAMUsed", sum("ram")),
+    server_groups: of("maxServerGroups", "totalServerGroupsUsed", groups),
+    // Counted in each group by itself.
+    server_group_members: of("maxServerGroupMembers", undefined, 0),
   };
 }
 
-async function network(cloud: CloudReader, own: string): Promise<Usage> {
-  const { projectId } = await cloud.scope();
-  if (projectId === undefined) throw new Error("the credentials are of no project");
-  const kinds = {
-    networks: ["network", "networks"],
-    subnets: ["subnet", "subnets"],
-    routers: ["router", "routers"],
-    ports: ["port", "ports"],
-    floating_ips: ["floatingip", "floatingips"],
-    security_groups: ["security_group", "security-groups"],
-    security_group_rules: ["security_group_rule", "security-group-rules"],
-  } as const;
-  const [quota, ...lists] = await Promise.all([
-    cloud.get("network", `/quotas/${projectId}`),
-    ...Object.values(kinds).map(([, path]) =>
-      cloud.get("network", `/${path}`, { query: { project_id: projectId } }),
-    ),
+async function volume(cloud: CloudReader, own: Own): Promise<Usage> {
+  const [{ limits }, { volumes }, servers] = await Promise.all([
+    answer(cloud, "volume", "/limits", answers.absoluteLimits),
+    answer(cloud, "volume", "/volumes/detail", answers.volumes),
+    ownServers(cloud, own),
   ]);
-  const limits = quota["quota"] as Record<string, number>;
-  const all = Object.fromEntries(
-    Object.entries(kinds).map(([name, [, path]], index) => [
-      name,
-      objects(lists[index] ?? {}, path.replaceAll("-", "_")),
-    ]),
-  ) as Record<keyof typeof kinds, Json[]>;
-  const routers = new Set(named(all.routers, own).map((item) => item["id"]));
-  const networks = new Set(named(all.networks, own).map((item) => item["id"]));
-  const groups = new Set(named(all.security_groups, own).map((item) => item["id"]));
-  const ports = all.ports.filter(
-    (item) => networks.has(item["network_id"]) || routers.has(item["device_id"]),
+  const machines = new Set(servers.map(({ id }) => id));
+  const mine = volumes.filter(
+    ({ name, attachments }) =>
+      isOwn(name, own) || (attachments ?? []).some(({ server_id }) => machines.has(server_id)),
   );
-  const portIds = new Set(ports.map((item) => item["id"]));
-  const mine: Record<keyof typeof kinds, number> = {
-    networks: networks.size,
-    subnets: all.subnets.filter((item) => networks.has(item["network_id"])).length,
-    routers: routers.size,
-    ports: ports.length,
-    floating_ips: all.floating_ips.filter((item) => portIds.has(item["port_id"])).length,
-    security_groups: groups.size,
-    security_group_rules: all.security_group_rules.filter((item) => groups.has(item["security_group_id"]))
-      .length,
+  const size = mine.reduce((total, item) => total + item.size, 0);
+  return {
+    volumes: absolute(limits.absolute, "maxTotalVolumes", "totalVolumesUsed", mine.length),
+    gigabytes: absolute(limits.absolute, "maxTotalVolumeGigabytes", "totalGigabytesUsed", size),
   };
-  return Object.fromEntries(
-    Object.entries(kinds).map(([name, [key]]) => {
-      const kind = name as keyof typeof kinds;
-      return [kind, { limit: limits[key] ?? -1, used: all[kind].length, own: mine[kind] }];
+}
+
+async function network(cloud: CloudReader, own: Own): Promise<Usage> {
+  const projectId = await projectOf(cloud);
+  const list = <T>(path: string, schema: z.ZodType<T>) =>
+    answer(cloud, "network", path, schema, { query: { project_id: projectId } });
+  const [{ quota }, nets, subs, routs, ports, ips, groups, rules] = await Promise.all([
+    answer(cloud, "network", `/quotas/${projectId}`, answers.networkQuota),
+    list("/networks", answers.networks),
+    list("/subnets", answers.subnets),
+    list("/routers", answers.routers),
+    list("/ports", answers.ports),
+    list("/floatingips", answers.floatingIps),
+    list("/security-groups", answers.securityGroups),
+    list("/security-group-rules", answers.securityGroupRules),
+  ]);
+  const ids = (items: readonly { id: string; name: string }[]) =>
+    new Set(items.filter(({ name }) => isOwn(name, own)).map(({ id }) => id));
+  const [myNetworks, myRouters, myGroups] = [
+    ids(nets.networks),
+    ids(routs.routers),
+    ids(groups.security_groups),
+  ];
+  const myPorts = ports.ports.filter(
+    ({ network_id, device_id }) => myNetworks.has(network_id) || myRouters.has(device_id),
+  );
+  const portIds = new Set(myPorts.map(({ id }) => id));
+  const of = (key: string, used: number, mine: number): Quota => ({
+    limit: quota[key] ?? -1,
+    used,
+    own: mine,
+  });
+  const mySubnets = subs.subnets.filter(({ network_id }) => myNetworks.has(network_id));
+  const myIps = ips.floatingips.filter(({ port_id }) => portIds.has(port_id ?? ""));
+  const myRules = rules.security_group_rules.filter(({ security_group_id }) =>
+    myGroups.has(security_group_id),
+  );
+  return {
+    networks: of("network", nets.networks.length, myNetworks.size),
+    subnets: of("subnet", subs.subnets.length, mySubnets.length),
+    routers: of("router", routs.routers.length, myRouters.size),
+    ports: of("port", ports.ports.length, myPorts.length),
+    floating_ips: of("floatingip", ips.floatingips.length, myIps.length),
+    security_groups: of("security_group", groups.security_groups.length, myGroups.size),
+    security_group_rules: of("security_group_rule", rules.security_group_rules.length, myRules.length),
+  };
+}
+
+async function loadBalancer(cloud: CloudReader, own: Own): Promise<Usage> {
+  const projectId = await projectOf(cloud);
+  const [{ quota }, { loadbalancers }] = await Promise.all([
+    answer(cloud, "load-balancer", `/lbaas/quotas/${projectId}`, answers.loadBalancerQuota),
+    answer(cloud, "load-balancer", "/lbaas/loadbalancers", answers.loadBalancers, {
+      query: { project_id: projectId },
     }),
-  );
+  ]);
+  const limit = quota.load_balancer ?? quota.loadbalancer ?? -1;
+  const mine = loadbalancers.filter(({ name }) => name === own.loadBalancer);
+  return { load_balancers: { limit, used: loadbalancers.length, own: mine.length } };
 }
 
-async function loadBalancer(cloud: CloudReader, own: string): Promise<Usage> {
+async function projectOf(cloud: CloudReader): Promise<string> {
   const { projectId } = await cloud.scope();
   if (projectId === undefined) throw new Error("the credentials are of no project");
-  const [quota, balancers] = await Promise.all([
-    cloud.get("load-balancer", `/lbaas/quotas/${projectId}`),
-    cloud.get("load-balancer", "/lbaas/loadbalancers", { query: { project_id: projectId } }),
-  ]);
-  const all = objects(balancers, "loadbalancers");
-  const limits = quota["quota"] as Record<string, number | null>;
-  const limit = limits["load_balancer"] ?? limits["loadbalancer"] ?? -1;
-  const mine = all.filter((item) => String(item["name"]).includes(own));
-  return { load_balancers: { limit, used: all.length, own: mine.length } };
+  return projectId;
 }

@@ -38,7 +38,18 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     inTurn: false,
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it.
-  lab: onTheLab("refusals", "deploy", "secrets", "handover", "pipeline", "changes", "teardown", "otherSite"),
+  lab: onTheLab(
+    "refusals",
+    "deploy",
+    "allowList",
+    "secrets",
+    "credentials",
+    "handover",
+    "pipeline",
+    "changes",
+    "teardown",
+    "otherSite",
+  ),
   "lab-parts": onTheLab("site", "kubernetes", "state"),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },

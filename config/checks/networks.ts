@@ -158,6 +158,34 @@ export const seedAccess: Check = ({ seed }) => {
   ];
 };
 
+/** Routers of existing networks are nobody's to look up: they may belong to another project. */
+function existingRouters({ seed, cluster }: PartialConfig): Problem[] {
+  const { allowedCidrs, routerAddresses } = cluster?.apiServer ?? {};
+  if ((allowedCidrs?.length ?? 0) === 0 || routerAddresses !== undefined) return [];
+  const ofMachines =
+    cluster?.network?.useSeedNetwork === true ? seed?.network?.networkId : cluster?.network?.networkId;
+  const method = seed?.access?.method;
+  const ofSeed =
+    method === "floatingIp"
+      ? undefined
+      : method === "provisioningNetwork"
+        ? seed?.access?.provisioningNetworkId
+        : seed?.network?.networkId;
+  const why =
+    ofMachines !== undefined
+      ? `the machines' network ${ofMachines}`
+      : ofSeed !== undefined
+        ? `the seed's network ${ofSeed}`
+        : undefined;
+  return when(why !== undefined, () => ({
+    path: "cluster.apiServer.routerAddresses",
+    problem: `is required with ${why}, which exists: what is behind its router would not reach the API`,
+    got: "nothing",
+    legal:
+      "the external addresses of that router (openstack router show), an empty list if no router changes the sources' addresses, or an empty cluster.apiServer.allowedCidrs",
+  }));
+}
+
 /** How the HA cluster's API is reached must fit what is given for it. */
 export const apiAccess: Check = ({ seed, cluster }) => {
   const { floatingIp, floatingIpAddress, allowedCidrs, loadBalancerProvider } = cluster?.apiServer ?? {};
@@ -181,6 +209,7 @@ export const apiAccess: Check = ({ seed, cluster }) => {
       got: `a list of ${allowedCidrs?.length}`,
       legal: "loadBalancerProvider amphora, or an empty list to open the API deliberately",
     })),
+    ...existingRouters({ seed, cluster }),
     // Without a floating IP the seed reaches the load balancer only inside one network.
     ...when(
       floatingIp === false &&

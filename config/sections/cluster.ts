@@ -16,7 +16,15 @@ import {
   uuid,
   wholeNumber,
 } from "../formats.ts";
-import { chart, image, registryMirrors, rootVolume, timeout } from "./common.ts";
+import {
+  chart,
+  image,
+  machineRootVolume,
+  registryMirrors,
+  serverGroup,
+  serverGroupId,
+  timeout,
+} from "./common.ts";
 
 const controlPlane = z.strictObject({
   flavor: line.meta({
@@ -26,7 +34,9 @@ const controlPlane = z.strictObject({
   count: wholeNumber(1, 9).meta({
     description: "Control plane machines; odd, as etcd needs a majority. 1 is for development.",
   }),
-  rootVolume,
+  rootVolume: machineRootVolume,
+  serverGroup: serverGroup("the control plane"),
+  serverGroupId: serverGroupId("the control plane"),
   failureDomains: z.array(line).meta({
     description: "Nova availability zones of the control plane. Empty: Nova chooses.",
   }),
@@ -35,7 +45,10 @@ const controlPlane = z.strictObject({
       description: "Size in GB of a disk for etcd alone. 0: etcd is on the root disk.",
     }),
     type: line.optional().meta({ description: "Volume type of that disk." }),
-    availabilityZone: line.optional().meta({ description: "Cinder availability zone of that disk." }),
+    availabilityZone: line.optional().meta({
+      description:
+        "Cinder availability zone of that disk. Without it the machine's failure domain, whose name must then be a Cinder zone too, else Cinder's default.",
+    }),
   }),
   certificatesExpiryDays: wholeNumber(0, 364).meta({
     description:
@@ -53,7 +66,9 @@ const workers = z.strictObject({
     description: "Worker machines.",
   }),
   groupName: machineGroup.meta({ description: "Name of the machine group; a change makes new machines." }),
-  rootVolume,
+  rootVolume: machineRootVolume,
+  serverGroup: serverGroup("the workers"),
+  serverGroupId: serverGroupId("the workers"),
   failureDomain: line
     .optional()
     .meta({ description: "Nova availability zone of the workers. Without it Nova chooses." }),
@@ -120,7 +135,13 @@ export const cluster = z.strictObject({
         "A floating IP that the project already holds. Without it one is allocated. Only with floatingIp.",
     }),
     allowedCidrs: sourceCidrs.meta({
-      description: "Sources that may reach the API. Empty: all; the seed and the machines are always let in.",
+      description:
+        "Sources that may reach the API. Empty: all. The seed and the machines are always let in: by the addresses of the routers that the program or Cluster API makes, and by routerAddresses.",
+    }),
+    routerAddresses: ipv4List.optional().meta({
+      description:
+        "External addresses of the routers behind which existing networks of the machines and of the seed lie; let in beside allowedCidrs. Required with such a network unless allowedCidrs is empty. An empty list says that no router changes the sources' addresses.",
+      source: "cluster-api-provider-openstack #1851",
     }),
     port: wholeNumber(1, 65535).meta({ description: "Port of the API." }),
     loadBalancerProvider: line.meta({

@@ -48,6 +48,26 @@ export const rootVolume = z.strictObject({
     .meta({ description: "Volume type of the root volume. Without it the cloud's default." }),
 });
 
+/** The same for machines that Cluster API makes. */
+export const machineRootVolume = rootVolume.extend({
+  availabilityZone: line.optional().meta({
+    description:
+      "Cinder availability zone of the root volume. Without it the machine's failure domain, whose name must then be a Cinder zone too, else Cinder's default.",
+    source: "chart: machineRootVolume.availabilityZone",
+  }),
+});
+
+/** Which hypervisors a group of machines may share. */
+export const serverGroup = (machines: string) =>
+  choice("anti-affinity", "soft-anti-affinity", "none").meta({
+    description: `Server group made for ${machines}: anti-affinity keeps each on a hypervisor of its own, and wants one more than machines while they roll; soft-anti-affinity does so where there is room. A change rolls the machines.`,
+  });
+
+export const serverGroupId = (machines: string) =>
+  uuid.optional().meta({
+    description: `Id of an existing server group for ${machines}; then none is made.`,
+  });
+
 /** A release in a chart repository. */
 export const chart = {
   version: chartVersion.meta({ description: "Version of the chart." }),

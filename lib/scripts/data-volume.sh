@@ -6,8 +6,10 @@
 
 # find_volume: the device node of the volume. The name Nova reports is a hint only; these links carry the volume's id.
 find_volume() {
-  local link
-  for link in "virtio-${VOLUME_ID:0:20}" "scsi-0QEMU_QEMU_HARDDISK_$VOLUME_ID" "scsi-SQEMU_QEMU_HARDDISK_$VOLUME_ID"; do
+  local link scsi=QEMU_QEMU_HARDDISK_
+  # virtio-blk and virtio-scsi, with the serial number cut to 20 characters or whole; ESXi. As Cinder's CSI driver looks.
+  for link in "virtio-${VOLUME_ID:0:20}" "virtio-$VOLUME_ID" "scsi-0$scsi${VOLUME_ID:0:20}" "scsi-0$scsi$VOLUME_ID" \
+    "scsi-S$scsi$VOLUME_ID" "wwn-0x${VOLUME_ID//-/}"; do
     if [[ -e $BY_ID/$link ]]; then
       readlink -f "$BY_ID/$link"
       return

@@ -39,7 +39,7 @@ function metadata(
   } as StepEventMetadata;
 }
 
-const event = (content: object): EngineEvent => ({ sequence: 1, timestamp: 1, ...content }) as EngineEvent;
+const event = (content: object): EngineEvent => ({ sequence: 1, timestamp: 1, ...content });
 const pre = (data: StepEventMetadata) => event({ resourcePreEvent: { metadata: data } });
 const end = (data: StepEventMetadata) => event({ resOutputsEvent: { metadata: data } });
 const failed = (data: StepEventMetadata) =>

@@ -13,7 +13,7 @@ import { MagnumAccess } from "../../components/magnumAccess.ts";
 import { Monitoring } from "../../components/monitoring.ts";
 import { SeedAccess } from "../../components/seedAccess.ts";
 import type { ClusterConfig } from "../../config/schema.ts";
-import { CONNECTION, inBothModes, providers, valueOf } from "../support/component.ts";
+import { CONNECTION, inBothModes, providers, valueOf, waitsFor } from "../support/component.ts";
 import { configOf } from "../support/config.ts";
 import {
   isSecret,
@@ -146,7 +146,7 @@ function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArg
     keyPair: "capi-mgmt-x-seed",
     externalNetworkId: "external-id",
     seedNetwork: { networkId: pulumi.output("seed-net"), subnetId: pulumi.output("seed-subnet") },
-    seedEgressAddress: pulumi.output("203.0.113.102"),
+    seedAddresses: pulumi.output(["203.0.113.102"]),
     controllers: new Controllers(),
     protect: { dataVolume: true, retainDataVolume: true, seed: true, cluster: true, network: true },
     readKubeconfigOn: 1,
@@ -167,14 +167,20 @@ inBothModes(
     await recording.settled();
     const teardown = recording.get("ha-teardown");
     // What something depends on goes after it.
-    for (const name of ["ha-credentials", "ha-floating-ip", "capi-controllers", "capi-addon-provider"]) {
+    for (const name of [
+      ...["ha-credentials", "ha-floating-ip", "capi-controllers", "capi-addon-provider"],
+      ...["ha-control-plane-group", "ha-workers-group"],
+    ]) {
       assert.ok(teardown.dependsOn.includes(name), `${name} must outlive the teardown`);
     }
     assert.ok(recording.get("ha-release").dependsOn.includes("ha-teardown"));
     assert.ok(recording.get("ha-ready").dependsOn.includes("ha-release"));
     assert.equal(teardown.inputs["delete"], "sudo -n bash -s -- delete");
     const guarded = recording.resources.filter(({ protect }) => protect).map(({ name }) => name);
-    assert.deepEqual(guarded.toSorted(), ["ha-credentials", "ha-floating-ip", "ha-release", "ha-teardown"]);
+    assert.deepEqual(guarded.toSorted(), [
+      ...["ha-control-plane-group", "ha-credentials", "ha-floating-ip", "ha-release", "ha-teardown"],
+      "ha-workers-group",
+    ]);
     assert.deepEqual(
       recording.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
       [],
@@ -241,6 +247,173 @@ test("without a floating IP the API's address is the one in the kubeconfig", asy
   assert.equal(await valueOf(cluster.apiServerAddress), "203.0.113.103");
 });
 
+test("the release is tried only once the seed has reached the cloud: its controllers would try for an hour and name no reason", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  assert.ok(recording.get("ha-release").dependsOn.includes("ha-cloud-reachable"));
+  const { stdin } = recording.get("ha-cloud-reachable").inputs;
+  assert.match(String(stdin), /^AUTH_URL='https:\/\/cloud:5000\/v3'$/m);
+  assert.match(String(stdin), /^REACH_SECONDS='\d+'$/m);
+});
+
+test("whatever changes the release makes the cluster be waited for again, and another seed too", async () => {
+  const stdin = async (name: string, cluster: Partial<ClusterConfig>, rest: Partial<HaClusterArgs> = {}) => {
+    const recording = await record();
+    new HaCluster("ha", haArgs(cluster, rest), providers());
+    await recording.settled();
+    return recording.get(name).inputs["stdin"];
+  };
+  const { workers, chart } = config.cluster;
+  const changes: [string, Partial<ClusterConfig>, Partial<HaClusterArgs>?][] = [
+    ["the values", { workers: { ...workers, count: workers.count + 1 } }],
+    ["the chart", { chart: { ...chart, version: "9.9.9" } }],
+    ["what others made for it", {}, { keyPair: "another" }],
+    ["the seed", {}, { serverId: "another" }],
+  ];
+  assert.equal(await stdin("ha-ready", {}), await stdin("ha-ready", {}), "nothing changed");
+  for (const [what, cluster, rest] of changes)
+    assert.notEqual(await stdin("ha-ready", {}), await stdin("ha-ready", cluster, rest), what);
+  // And the kubeconfig is read anew in time, before the certificate in it ends.
+  assert.notEqual(
+    await stdin("ha-kubeconfig", {}),
+    await stdin("ha-kubeconfig", {}, { readKubeconfigOn: 2 }),
+  );
+});
+
+test("the seed is let in to the API as one address, and nothing wider than what is configured", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const allowed = values(recording)["apiServer"]?.["allowedCIDRs"] as string[];
+  assert.ok(allowed.includes("203.0.113.102/32"), allowed.join());
+  const ours = allowed.filter((cidr) => !config.cluster.apiServer.allowedCidrs.includes(cidr));
+  for (const cidr of ours) assert.match(cidr, /^[\d.]+\/32$/);
+});
+
+test("the cluster's chart comes from the mirror where one is set, and may take as long as the cluster", async () => {
+  const recording = await record();
+  const { chart, timeouts } = config.cluster;
+  const ready = { ...timeouts, ready: "47m" };
+  new HaCluster(
+    "ha",
+    haArgs({ timeouts: ready }, { mirror: { url: "https://mirror.example.org" } }),
+    providers(),
+  );
+  await recording.settled();
+  const { repositoryOpts, version, timeout, chart: name } = recording.get("ha-release").inputs;
+  assert.match((repositoryOpts as { repo: string }).repo, /^https:\/\/mirror\.example\.org\/\S+/);
+  assert.deepEqual([name, version, timeout], ["openstack-cluster", chart.version, 47 * 60]);
+  assert.match(String(recording.get("ha-ready").inputs["stdin"]), /^READY_SECONDS='2820'$/m);
+});
+
+test("the credentials are where the release and Cluster API look for them", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const { name, namespace } = recording.get("ha-credentials").inputs["metadata"] as Record<string, string>;
+  assert.equal(recording.get("ha-release").inputs["namespace"], namespace);
+  assert.equal(values(recording)["cloudCredentialsSecretName"], name);
+  for (const script of ["ha-ready", "ha-teardown", "ha-kubeconfig"])
+    assert.match(
+      String(recording.get(script).inputs["stdin"]),
+      new RegExp(`^NAMESPACE='${namespace}'$`, "m"),
+    );
+});
+
+test("a floating IP of the project is the API's, and none is made", async () => {
+  const recording = await record();
+  const apiServer = { ...config.cluster.apiServer, floatingIpAddress: "203.0.113.88" };
+  const cluster = new HaCluster("ha", haArgs({ apiServer }), providers());
+  await recording.settled();
+  assert.equal(values(recording)["apiServer"]?.["floatingIP"], "203.0.113.88");
+  assert.equal(await valueOf(cluster.apiServerAddress), "203.0.113.88");
+  assert.throws(() => recording.get("ha-floating-ip"));
+});
+
+test("the cloud is asked with the site's own authority", async () => {
+  const recording = await record();
+  const args = haArgs();
+  new HaCluster("ha", { ...args, credentials: { ...args.credentials, caCert: "PEM" } }, providers());
+  await recording.settled();
+  assert.match(String(recording.get("ha-cloud-reachable").inputs["stdin"]), /^CLOUD_CA='PEM'$/m);
+  const secret = unwrapped(recording.get("ha-credentials").inputs["stringData"]) as Record<string, string>;
+  assert.equal(secret["cacert"], "PEM");
+});
+
+test("an external network of the cluster's own is the chart's and its router's", async () => {
+  const recording = await record();
+  const network = { ...config.cluster.network, useSeedNetwork: false, mtu: 1400, externalNetworkId: "own" };
+  new HaCluster("ha", haArgs({ network }), providers());
+  await recording.settled();
+  assert.equal(values(recording)["clusterNetworking"]?.["externalNetworkId"], "own");
+  assert.equal(recording.get("ha-network-router").inputs["externalNetworkId"], "own");
+  const unprotected = recording.resources.filter((one) => one.parent === "ha-network" && !one.protect);
+  assert.deepEqual(unprotected, [], "machines hang on this network");
+});
+
+test("each value of the configuration reaches the chart where the chart reads it", async () => {
+  const recording = await record();
+  const { cluster } = config;
+  const { network, controlPlane, workers, healthChecks, apiServer } = cluster;
+  const changed: Partial<ClusterConfig> = {
+    image: { id: "image-id" },
+    network: { ...network, podCidr: "10.1.0.0/16", serviceCidr: "10.2.0.0/16" },
+    controlPlane: { ...controlPlane, count: 5, flavor: "cp", failureDomains: ["az-1", "az-2"] },
+    workers: { ...workers, count: 7, flavor: "worker", groupName: "group", failureDomain: "az-3" },
+    nodeTimeouts: { drain: "1m", volumeDetach: "2m", deletion: "3m" },
+    healthChecks: {
+      ...healthChecks,
+      ...{ unhealthy: "4m", nodeStartup: "5m", controlPlaneMaxUnhealthy: 1, workersMaxUnhealthy: "40%" },
+      remediation: { maxRetry: 3, retryPeriod: "6m", minHealthyPeriod: "7m" },
+    },
+    apiServer: { ...apiServer, port: 8443 },
+    storage: { ...cluster.storage, availabilityZone: "cinder-az", volumeType: "ssd" },
+  };
+  const { apiServerAddress } = new HaCluster("ha", haArgs(changed, { keyPair: "the-key" }), providers());
+  await recording.settled();
+  const at = (path: string) =>
+    path
+      .split(".")
+      .reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], values(recording));
+  const expected: Record<string, unknown> = {
+    kubernetesVersion: cluster.kubernetesVersion.replace("v", ""),
+    machineSSHKeyName: "the-key",
+    machineImageId: "image-id",
+    "kubeNetwork.pods.cidrBlocks": ["10.1.0.0/16"],
+    "kubeNetwork.services.cidrBlocks": ["10.2.0.0/16"],
+    "apiServer.port": 8443,
+    "apiServer.floatingIP": await valueOf(apiServerAddress),
+    "controlPlane.machineCount": 5,
+    "controlPlane.machineFlavor": "cp",
+    "controlPlane.omitFailureDomain": false,
+    "controlPlane.failureDomains": ["az-1", "az-2"],
+    "controlPlane.nodeDrainTimeout": "1m",
+    "controlPlane.nodeVolumeDetachTimeout": "2m",
+    "controlPlane.nodeDeletionTimeout": "3m",
+    "controlPlane.remediationStrategy": { maxRetry: 3, retryPeriod: "6m", minHealthyPeriod: "7m" },
+    "controlPlane.healthCheck.enabled": true,
+    "controlPlane.healthCheck.spec.maxUnhealthy": 1,
+    "nodeGroups.0.name": "group",
+    "nodeGroups.0.machineCount": 7,
+    "nodeGroupDefaults.machineFlavor": "worker",
+    "nodeGroupDefaults.failureDomain": "az-3",
+    "nodeGroupDefaults.nodeDrainTimeout": "1m",
+    "nodeGroupDefaults.nodeVolumeDetachTimeout": "2m",
+    "nodeGroupDefaults.nodeDeletionTimeout": "3m",
+    "nodeGroupDefaults.healthCheck": {
+      enabled: true,
+      spec: {
+        maxUnhealthy: "40%",
+        nodeStartupTimeout: "5m",
+        unhealthyConditions: ["Unknown", "False"].map((status) => ({ type: "Ready", status, timeout: "4m" })),
+      },
+    },
+    "addons.openstack.csiCinder.defaultStorageClass": { availabilityZone: "cinder-az", volumeType: "ssd" },
+  };
+  assert.deepEqual(Object.fromEntries(Object.keys(expected).map((path) => [path, at(path)])), expected);
+});
+
 const networks: [string, Partial<ClusterConfig["network"]>, unknown, string[]][] = [
   ["the seed's", {}, { networkFilter: { id: "seed-net" }, subnetFilter: { id: "seed-subnet" } }, []],
   ["one that CAPO makes", { useSeedNetwork: false }, { nodeCidr: "192.168.3.0/24" }, []],
@@ -262,6 +435,80 @@ for (const [what, network, expected, made] of networks) {
     assert.deepEqual(ours.toSorted(), made);
   });
 }
+
+const sources = (recording: Recording) => values(recording)["apiServer"]?.["allowedCIDRs"];
+const LISTED = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+
+test("the API lets in the seed and the router behind which the machines reach it (CAPO #1851)", async () => {
+  const recording = await record();
+  const seedNetwork = {
+    networkId: pulumi.output("seed-net"),
+    routerAddresses: pulumi.output(["203.0.113.101"]),
+  };
+  new HaCluster("ha", haArgs({}, { seedNetwork }), providers());
+  await recording.settled();
+  assert.deepEqual(sources(recording), [...LISTED, "203.0.113.102/32", "203.0.113.101/32"]);
+});
+
+test("the API lets in the router of a network of ours with an MTU", async () => {
+  const recording = await record();
+  const network = { ...config.cluster.network, useSeedNetwork: false, mtu: 1400 };
+  new HaCluster("ha", haArgs({ network }), providers());
+  await recording.settled();
+  const ours = ["203.0.113.102/32", "203.0.113.101/32", "198.51.100.101/32"];
+  assert.deepEqual(sources(recording), [...LISTED, ...ours]);
+});
+
+test("the API lets in the routers of existing networks that the configuration names", async () => {
+  const recording = await record();
+  const network = { ...config.cluster.network, useSeedNetwork: false, networkId: "n" };
+  const apiServer = { ...config.cluster.apiServer, routerAddresses: ["198.51.100.9"] };
+  new HaCluster("ha", haArgs({ network, apiServer }), providers());
+  await recording.settled();
+  assert.deepEqual(sources(recording), [...LISTED, "203.0.113.102/32", "198.51.100.9/32"]);
+});
+
+test("the addon provider watches the credentials: a new one goes into the cluster", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs(), providers());
+  await recording.settled();
+  const metadata = recording.get("ha-credentials").inputs["metadata"] as { labels: unknown };
+  assert.deepEqual(metadata.labels, { "addons.stackhpc.com/watch": "" });
+});
+
+test("server groups keep the machines apart: strictly the control plane, workers where there is room", async () => {
+  const recording = await record();
+  new HaCluster("ha", haArgs({ controlPlane: configOf("prod").cluster.controlPlane }), providers());
+  await recording.settled();
+  assert.deepEqual(
+    ["ha-control-plane-group", "ha-workers-group"].map((name) => recording.get(name).inputs),
+    [
+      { name: "capi-mgmt-x-control-plane", policies: ["anti-affinity"] },
+      { name: "capi-mgmt-x-workers", policies: ["soft-anti-affinity"] },
+    ],
+  );
+  assert.deepEqual(
+    ["controlPlane", "nodeGroupDefaults"].map((part) => values(recording)[part]?.["serverGroupId"]),
+    ["ha-control-plane-group-id", "ha-workers-group-id"],
+  );
+});
+
+test("a server group that is given is used, and none is made where none is wanted", async () => {
+  const recording = await record();
+  const { controlPlane, workers } = config.cluster;
+  const cluster = {
+    controlPlane: { ...controlPlane, serverGroupId: "given" },
+    workers: { ...workers, serverGroup: "none" as const },
+  };
+  new HaCluster("ha", haArgs(cluster), providers());
+  await recording.settled();
+  assert.deepEqual(
+    recording.resources.filter(({ type }) => type.endsWith(":ServerGroup")),
+    [],
+  );
+  assert.equal(values(recording)["controlPlane"]?.["serverGroupId"], "given");
+  assert.equal("serverGroupId" in (values(recording)["nodeGroupDefaults"] ?? {}), false);
+});
 
 test("in a preview of something new the known values are shown and the rest is unknown", async () => {
   const recording = await record({ preview: true });
@@ -307,6 +554,9 @@ inBothModes(
     const [before, after] = ["access", "rotated"].map((name) => recording.get(`${name}-kubeconfig`).inputs);
     assert.ok(typeof before?.["stdin"] === "string" && typeof after?.["stdin"] === "string");
     assert.notEqual(before["stdin"], after["stdin"]);
+    new SeedAccess("moved", { ...access, serverId: "another", kubeconfig: pulumi.secret(adminKubeconfig) });
+    await recording.settled();
+    assert.notEqual(before["stdin"], recording.get("moved-kubeconfig").inputs["stdin"], "another seed");
     assert.equal(before["delete"], "sudo -n bash -s -- delete");
     noLeaks(recording);
   },
@@ -343,6 +593,7 @@ inBothModes(
     // Nothing is deleted before everything else went well, so a new token that fails here revokes no old one.
     const works = recording.get("magnum-works");
     assert.deepEqual(works.dependsOn, ["magnum-token"]);
+    assert.ok((await waitsFor(access.kubeconfig)).includes("magnum-works"), "untried");
     if (preview) return;
     assert.ok(!isSecret(works.inputs["stdin"]), "the script finds the kubeconfig where it is kept");
     assert.match(String(works.inputs["stdin"]), /^TOKEN_SECRET='capi-mgmt-service-account-7'$/m);
@@ -375,6 +626,7 @@ test("Magnum's certificate form is the admin kubeconfig, with its end as an outp
   );
   await recording.settled();
   assert.equal(await valueOf(access.kubeconfig), adminKubeconfig);
+  assert.ok((await waitsFor(access.kubeconfig)).includes("magnum-works"), "untried");
   assert.equal(await isSecretOutput(access.kubeconfigExpiry), false);
   assert.deepEqual(
     recording.resources.filter(({ parent }) => parent === "magnum").map(({ name }) => name),

@@ -89,3 +89,24 @@ inBothModes(
     assert.ok(image?.ignoreChanges.includes("imageSourceUrl"));
   },
 );
+
+inBothModes(
+  "templates: what the section says goes before what the management cluster has",
+  async ({ recording }) => {
+    const said = {
+      loadBalancerProvider: "ovn",
+      controlPlaneFlavor: "own-control-plane",
+      workerFlavor: "own-worker",
+      externalNetworkId: "own-external",
+    } as const;
+    const list = [{ kubernetesVersion: "v1.34.8", chartVersion: "0.27.0", image: { id: "image-id" } }];
+    new MagnumTemplates("templates", withTemplates({ ...said, list }), providers());
+    await recording.settled();
+    const { inputs } = recording.get(`templates-${FIRST}`, "ClusterTemplate");
+    assert.deepEqual(
+      [inputs["masterFlavor"], inputs["flavor"], inputs["externalNetworkId"]],
+      ["own-control-plane", "own-worker", "own-external"],
+    );
+    assert.equal((inputs["labels"] as Record<string, string>)["octavia_provider"], "ovn");
+  },
+);

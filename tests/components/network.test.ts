@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SeedNetwork, type SeedNetworkArgs } from "../../components/seedNetwork.ts";
-import { inBothModes, providers, valueOf } from "../support/component.ts";
+import { inBothModes, providers, valueOf, waitsFor } from "../support/component.ts";
 import { record } from "../support/mocks.ts";
 
 const ARGS: SeedNetworkArgs = {
@@ -34,7 +34,9 @@ test("the subnet is known through the router: a floating IP needs that one", asy
   const network = new SeedNetwork("net", ARGS, providers());
   await recording.settled();
   assert.equal(await valueOf(network.outputs.subnetId), "net-subnet-id");
-  assert.equal(await valueOf(network.outputs.egressAddress), "203.0.113.101");
+  assert.ok((await waitsFor(network.outputs.subnetId)).includes("net-router-interface"));
+  // Every IPv4 address of it, and no other: the router may show any of them.
+  assert.deepEqual(await valueOf(network.outputs.routerAddresses), ["203.0.113.101", "198.51.100.101"]);
 });
 
 test("no DNS and no MTU leave both to the cloud", async () => {
@@ -46,20 +48,17 @@ test("no DNS and no MTU leave both to the cloud", async () => {
   assert.equal(recording.get("net-network").protect, false);
 });
 
-inBothModes(
-  "an existing network makes nothing and has no egress address that we know",
-  async ({ recording }) => {
-    const given = providers();
-    const network = new SeedNetwork("net", { ...ARGS, networkId: "n", subnetId: "s" }, given);
-    const anySubnet = new SeedNetwork("other", { ...ARGS, networkId: "n" }, given);
-    await recording.settled();
-    assert.deepEqual(
-      recording.resources.filter(({ parent }) => parent !== ""),
-      [],
-    );
-    assert.equal(await valueOf(network.outputs.networkId), "n");
-    assert.equal(await valueOf(network.outputs.subnetId), "s");
-    assert.equal(network.outputs.egressAddress, undefined);
-    assert.equal(anySubnet.outputs.subnetId, undefined);
-  },
-);
+inBothModes("an existing network makes nothing and has no router that we know", async ({ recording }) => {
+  const given = providers();
+  const network = new SeedNetwork("net", { ...ARGS, networkId: "n", subnetId: "s" }, given);
+  const anySubnet = new SeedNetwork("other", { ...ARGS, networkId: "n" }, given);
+  await recording.settled();
+  assert.deepEqual(
+    recording.resources.filter(({ parent }) => parent !== ""),
+    [],
+  );
+  assert.equal(await valueOf(network.outputs.networkId), "n");
+  assert.equal(await valueOf(network.outputs.subnetId), "s");
+  assert.equal(network.outputs.routerAddresses, undefined);
+  assert.equal(anySubnet.outputs.subnetId, undefined);
+});

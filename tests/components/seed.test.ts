@@ -8,7 +8,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Seed, type SeedArgs } from "../../components/seed.ts";
 import type { SeedConfig } from "../../config/schema.ts";
 import { deriveConnectionKey, deriveHostKey } from "../../lib/openssh.ts";
-import { inBothModes, providers, valueOf } from "../support/component.ts";
+import { inBothModes, providers, valueOf, waitsFor } from "../support/component.ts";
 import { configOf } from "../support/config.ts";
 import { isSecret, isUnknown, leaks, PLANTED, record, type Recording, unwrapped } from "../support/mocks.ts";
 
@@ -21,6 +21,7 @@ function args(seed: Partial<SeedConfig> = {}, rest: Partial<SeedArgs> = {}): See
     seed: { ...configOf("dev").seed, image: { id: "image-id" }, ...seed },
     networkId: "network-id",
     subnetId: "subnet-id",
+    routerAddresses: pulumi.output(["203.0.113.101"]),
     protect: PROTECT,
     ...rest,
   };
@@ -111,7 +112,7 @@ test("the connection pins the derived host key and waits as long as configured",
   });
   assert.equal(await pulumi.isSecret(seed.privateKey), true);
   assert.equal(await pulumi.isSecret(seed.hostKey), false);
-  assert.equal(await valueOf(seed.egressAddress), "203.0.113.102");
+  assert.deepEqual(await valueOf(seed.egressAddresses), ["203.0.113.102", "203.0.113.101"]);
 });
 
 test("a preview's connection is unknown as a whole: a part of it would be printed in errors", async () => {
@@ -153,7 +154,8 @@ const methods: [string, Partial<SeedConfig["access"]>, string, string[], string[
     { method: "provisioningNetwork", provisioningNetworkId: "prov-id" },
     "10.9.9.9",
     [],
-    ["seed-address-port-id", "seed-address-provisioning-port-id"],
+    // Cloud images give the first interface the better default route: azimuth-ops' order.
+    ["seed-address-provisioning-port-id", "seed-address-port-id"],
   ],
   ["its own address", { method: "direct" }, "192.168.100.5", [], ["seed-address-port-id"]],
 ];
@@ -167,6 +169,11 @@ for (const [what, access, address, made, ports] of methods) {
       .filter(({ type }) => type.includes("/floatingIp"))
       .map(({ name }) => name);
     assert.deepEqual(floating.toSorted(), made);
+    // A floating IP leads nowhere before it is associated.
+    for (const name of made.filter((name) => name.endsWith("-association"))) {
+      assert.ok((await waitsFor(seed.address)).includes(name), name);
+      assert.ok(recording.get("seed-ready").dependsOn.includes(name), name);
+    }
     assert.deepEqual(
       recording.get("seed-server").inputs["networks"],
       ports.map((port) => ({ port })),
@@ -211,6 +218,47 @@ test("the attachment goes with its server, and everything on the seed waits for 
   const seed = await build(recording, args());
   assert.equal(recording.get("seed-data-attachment").deletedWith, "seed-server");
   assert.equal(await valueOf(seed.dataVolumeId), "seed-data-id");
+  assert.ok((await waitsFor(seed.dataVolumeId)).includes("seed-data-attachment"));
+});
+
+test("whoever names the server finds its first boot over", async () => {
+  const recording = await record();
+  const seed = await build(recording, args());
+  assert.equal(await valueOf(seed.serverId), "seed-server-id");
+  assert.ok((await waitsFor(seed.serverId)).includes("seed-ready"));
+});
+
+test("another server is waited for anew", async () => {
+  const recording = await record();
+  await build(recording, args());
+  assert.match(String(recording.get("seed-ready").inputs["stdin"]), /^RUN_AGAIN_ON=\('seed-server-id'/m);
+});
+
+test("the data volume is where and what the configuration says, grows under a running k3s, and moves with its server", async () => {
+  const recording = await record();
+  const dataVolume = { sizeGb: 77, type: "ssd", availabilityZone: "az-2" };
+  await build(recording, args({ dataVolume, availabilityZone: "az-1" }));
+  const { inputs } = recording.get("seed-data");
+  assert.deepEqual(
+    ["size", "volumeType", "availabilityZone", "enableOnlineResize"].map((key) => inputs[key]),
+    [77, "ssd", "az-2", true],
+  );
+  assert.equal(recording.get("seed-server").inputs["availabilityZone"], "az-1");
+  // A volume belongs to one server at a time.
+  assert.equal(recording.get("seed-data-attachment").deleteBeforeReplace, true);
+});
+
+test("every port of the seed is behind its security group, also the one on a provisioning network", async () => {
+  const recording = await record();
+  const { allowedCidrs } = configOf("dev").seed.access;
+  await build(
+    recording,
+    args({ access: { method: "provisioningNetwork", provisioningNetworkId: "prov-id", allowedCidrs } }),
+  );
+  const ports = recording.resources.filter(({ type }) => type.endsWith(":Port"));
+  assert.equal(ports.length, 2);
+  for (const { name, inputs } of ports)
+    assert.deepEqual(inputs["securityGroupIds"], ["seed-firewall-group-id"], name);
 });
 
 test("a flavor is given by name or by id", async () => {

@@ -217,3 +217,72 @@ suite("refused", () => {
     test(name, () => assert.deepEqual(problems(files, rest), lines));
   }
 });
+
+suite("the runner's environment", () => {
+  const FILES = { "/project/clouds.yaml": CLOUDS };
+  const refusal = (environment: Record<string, string>, rest: Partial<CredentialsInput> = {}) =>
+    problems(FILES, { environment, ...rest });
+
+  test("a sourced openrc is refused with the names of what would take over, and not their values", () => {
+    const openrc = {
+      OS_AUTH_URL: "https://k.example",
+      OS_PROJECT_ID: "TOPSECRET",
+      OS_PROJECT_NAME: "TOPSECRET",
+      OS_USER_DOMAIN_NAME: "Default",
+      OS_USERNAME: "TOPSECRET",
+      OS_PASSWORD: "TOPSECRET",
+      OS_REGION_NAME: "R",
+      OS_INTERFACE: "public",
+      OS_IDENTITY_API_VERSION: "3",
+    };
+    const names = ["OS_PASSWORD", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_USERNAME", "OS_USER_DOMAIN_NAME"];
+    assert.deepEqual(refusal(openrc), [
+      "environment: would take the place of the site's application credential: resources in another project " +
+        `(got ${names.join(", ")}; legal none of them, or OS_CLOUD=openstack: unset ${names.join(" ")})`,
+    ]);
+  });
+
+  for (const name of [
+    ...["OS_USERNAME", "OS_USER_ID", "OS_USER_DOMAIN_ID", "OS_PASSWORD", "OS_TOKEN", "OS_AUTH_TOKEN"],
+    ...["OS_SYSTEM_SCOPE", "OS_TENANT_ID", "OS_TENANT_NAME", "OS_PROJECT_ID", "OS_PROJECT_DOMAIN_NAME"],
+    ...["OS_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_DEFAULT_DOMAIN", "OS_APPLICATION_CREDENTIAL_NAME"],
+  ]) {
+    test(`${name} is refused, and means nothing when it is empty`, () => {
+      assert.match(refusal({ [name]: "TOPSECRET" }).join(), new RegExp(`^environment: .*got ${name};`));
+      assert.deepEqual(find(FILES, { environment: { [name]: "" } }).problems, []);
+    });
+  }
+
+  test("OS_CLOUD may name the entry that is used, and no other: gophercloud prefers it to what it is given", () => {
+    assert.deepEqual(find(FILES, { environment: { OS_CLOUD: "openstack" } }).problems, []);
+    assert.match(
+      refusal({ OS_CLOUD: "other" }).join(),
+      /got OS_CLOUD; legal none of them, or OS_CLOUD=openstack/,
+    );
+    const explicit = {
+      authUrl: "https://k.example",
+      applicationCredentialId: ID,
+      applicationCredentialSecret: "TOPSECRET",
+    };
+    assert.match(
+      refusal({ OS_CLOUD: "openstack" }, { openstack: explicit }).join(),
+      /got OS_CLOUD; legal none of them: unset OS_CLOUD/,
+    );
+  });
+
+  test("an identity API of 2 would drop the application credential", () => {
+    assert.match(refusal({ OS_IDENTITY_API_VERSION: "2.0" }).join(), /got OS_IDENTITY_API_VERSION;/);
+  });
+
+  test("it is told together with what is wrong with the credentials", () => {
+    const lines = problems({}, { environment: { OS_TOKEN: "TOPSECRET" } });
+    assert.match(lines.join("\n"), /^environment: [^]*\nopenstack\.cloud: no clouds\.yaml found/);
+  });
+
+  test("an offline plan asks nobody and refuses nothing", () => {
+    assert.deepEqual(
+      find({}, { environment: { CAPI_MGMT_OFFLINE: "1", OS_TOKEN: "TOPSECRET" } }).problems,
+      [],
+    );
+  });
+});

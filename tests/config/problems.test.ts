@@ -278,13 +278,45 @@ const TABLE: readonly (readonly [name: string, changes: unknown, lines: readonly
     "properties of networks that are there",
     {
       seed: { network: { networkId: OTHER_NETWORK, dnsNameservers: ["192.0.2.53"] } },
-      cluster: { network: { mtu: 1450, dnsNameservers: ["192.0.2.53"] } },
+      cluster: {
+        network: { mtu: 1450, dnsNameservers: ["192.0.2.53"] },
+        apiServer: { routerAddresses: ["203.0.113.9"] },
+      },
     },
     [
       "seed.network.dnsNameservers: has no effect with seed.network.networkId (legal an empty list: the existing subnet says it)",
       "cluster.network.dnsNameservers: has no effect with cluster.network.useSeedNetwork (legal an empty list: that network says it)",
       "cluster.network.mtu: has no effect with cluster.network.useSeedNetwork (legal seed.network.mtu)",
     ],
+  ],
+  ...(
+    [
+      ["the machines' network", { seed: { network: { networkId: OTHER_NETWORK } } }],
+      [
+        "the machines' network",
+        { cluster: { network: { useSeedNetwork: false, networkId: OTHER_NETWORK } } },
+      ],
+      [
+        "the seed's network",
+        { seed: { access: { method: "provisioningNetwork", provisioningNetworkId: OTHER_NETWORK } } },
+      ],
+    ] as const
+  ).map(([whose, values]): [string, Record<string, unknown>, string[]] => [
+    `an existing network without its router's addresses (${whose}: ${Object.keys(values).join()})`,
+    values,
+    [
+      `cluster.apiServer.routerAddresses: is required with ${whose} ${OTHER_NETWORK}, which exists: what is behind its router would not reach the API (got nothing; legal the external addresses of that router (openstack router show), an empty list if no router changes the sources' addresses, or an empty cluster.apiServer.allowedCidrs)`,
+    ],
+  ]),
+  [
+    "… with an API that is open to all",
+    { seed: { network: { networkId: OTHER_NETWORK } }, cluster: { apiServer: { allowedCidrs: [] } } },
+    [],
+  ],
+  [
+    "… with a list that says there is none",
+    { seed: { network: { networkId: OTHER_NETWORK } }, cluster: { apiServer: { routerAddresses: [] } } },
+    [],
   ],
   // Machines.
   [

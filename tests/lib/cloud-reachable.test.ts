@@ -55,3 +55,19 @@ test("what is wrong is told with what to do about it", async (t) => {
     assert.notEqual(code, 0);
   }
 });
+
+test("a cloud that answers a moment later is waited for, and nothing is left behind", (t) => {
+  const folder = temporaryFolder(t);
+  const { code, stdout, stderr, calls } = runShell(folder, {
+    files: ["cloud-reachable"],
+    variables: { AUTH_URL: "https://cloud:5000/v3", CLOUD_CA: "PEM", REACH_SECONDS: 30 },
+    programs: {
+      mktemp: 'echo "$HOME/ca"',
+      curl: 'echo x >> "$HOME/asked"; case $(wc -l < "$HOME/asked") in 1) exit 7 ;; 2) printf 503 ;; *) printf 200 ;; esac',
+      sleep: "",
+    },
+    run: 'on_create; ls "$HOME/ca" 2> /dev/null || true',
+  });
+  assert.deepEqual([code, stdout], [0, "reachable\n"], stderr);
+  assert.equal(calls.filter((call) => call.startsWith("curl ")).length, 3);
+});

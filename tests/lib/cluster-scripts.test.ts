@@ -3,7 +3,7 @@
  * real API server; that Cluster API behaves so is shown in the lab, by its stand-in, and on a real site.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { runShell, type ShellRun, temporaryFolder } from "../support/shell.ts";
@@ -131,10 +131,28 @@ test("the wait ends when everything has been seen twice, and says what it waits 
     run: 'on_create; wc -l < "$FOLDER/polls"',
   });
   assert.equal(run.stdout, "the-uid4\n");
+  // Addons too: without them the cluster has no network, volumes or load balancers.
+  for (const kind of ["clusters", "kubeadmcontrolplanes", "machinedeployments", "helmreleases", "manifests"])
+    assert.match(run.calls[0] ?? "", new RegExp(`^kubectl get \\S*\\b${kind}\\.`));
   assert.equal(
     run.stderr,
     "waiting for cluster capi-mgmt-x: MachineDeployment capi-mgmt-x-md-0 is ScalingUp, not Running\ncluster capi-mgmt-x is ready\n",
   );
+});
+
+test("k3s that does not answer is not a cluster that is ready", (context) => {
+  const run = runShell(temporaryFolder(context), {
+    files: ["cluster-ready"],
+    variables: { ...READY, READY_SECONDS: 0 },
+    programs: kubectl({
+      "--selector capi.stackhpc.com/cluster=capi-mgmt-x": "echo connection refused >&2; exit 1",
+      "--selector cluster.x-k8s.io": "",
+      "get events": "",
+    }),
+    run: "on_create",
+  });
+  assert.deepEqual([run.code, run.stdout], [70, ""]);
+  assert.match(run.stderr, /^waiting for cluster capi-mgmt-x: k3s does not answer: connection refused$/m);
 });
 
 test("a wait that runs out shows what is unmet, the machines' own words and the last events", (context) => {
@@ -190,7 +208,16 @@ test("the teardown deletes the Cluster, waits until it is gone, and clears the t
     run.stderr,
     /waiting for cluster capi-mgmt-x to go: machines left: 1\ncluster capi-mgmt-x is gone\n$/,
   );
-  assert.match(run.calls.at(-1) ?? "", /^kubectl delete openstackmachinetemplates/);
+  assert.ok(
+    run.calls.includes(
+      "kubectl delete clusters.cluster.x-k8s.io capi-mgmt-x --namespace default --wait=false",
+    ),
+  );
+  // This cluster's templates only.
+  assert.match(
+    run.calls.at(-1) ?? "",
+    /^kubectl delete openstackmachinetemplates\S* --namespace default --selector capi\.stackhpc\.com\/cluster=capi-mgmt-x /,
+  );
 });
 
 test("a cluster that cannot be seen counts as there", (context) => {
@@ -237,13 +264,32 @@ test("a cluster that still manages clusters is not taken down", (context) => {
       programs: kubectl({ "get crd": "", "get clusters.cluster.x-k8s.io": answer }),
       run: "on_delete",
     });
-  const busy = run('echo " magnum-1/a magnum-2/b"');
+  // Wherever they are: each of Magnum's projects has a namespace of its own.
+  const busy = run('[[ "$*" != *" --all-namespaces "* ]] || echo " magnum-1/a magnum-2/b"');
   assert.equal(busy.code, 70);
   assert.equal(
     busy.stderr,
     "error: this cluster still manages magnum-1/a magnum-2/b: delete these clusters first\n",
   );
   assert.equal(run("").code, 0);
+});
+
+test("a cluster of which nobody knows whether it manages clusters is not taken down, one without Cluster API is", (context) => {
+  const run = (cases: Readonly<Record<string, string>>) =>
+    runShell(temporaryFolder(context), {
+      files: CLUSTER_API,
+      variables: STAGES,
+      programs: kubectl(cases),
+      run: "on_delete",
+    });
+  const away = run({ "get crd": "exit 1", "get --raw /readyz": "exit 1" });
+  assert.equal(away.code, 70);
+  assert.match(
+    away.stderr,
+    /error: the cluster does not answer, so nobody knows whether it manages clusters\n$/,
+  );
+  assert.equal(run({ "get crd": "exit 1", "get --raw /readyz": "echo ok" }).code, 0);
+  assert.notEqual(run({ "get crd": "", "get clusters.cluster.x-k8s.io": "exit 1" }).code, 0);
 });
 
 test("placeholders become their defaults, and only those", (context) => {
@@ -421,6 +467,14 @@ for (const tokenSecret of [TOKEN_SECRET, ""]) {
       });
       assert.equal(run.code === 0, code === 0, run.stderr);
       assert.equal(run.stdout, code === 0 ? "works\n" : "");
+      // Everything everywhere: less would be found out when Magnum's first cluster is made.
+      assert.match(run.calls.at(-1) ?? "", / auth can-i \* \* --all-namespaces /);
+      // By the cluster's own authority, as Magnum does.
+      assert.equal(
+        run.calls.some((call) => call.includes("certificate-authority-data")),
+        tokenSecret !== "",
+      );
+      assert.doesNotMatch(run.calls.join("\n"), /insecure/);
       assert.match(run.stderr.trim(), told);
       assert.doesNotMatch(run.stderr + run.calls.join(), /s3cret/);
     });
@@ -440,15 +494,21 @@ test("Magnum's access is tried again until the time is over, with a new account 
   assert.equal(run.calls.filter((call) => call.includes("can-i")).length, 2);
 });
 
-test("Magnum's access is refused where the token's secret is gone, and no kubeconfig stays in memory", (t) => {
+test("Magnum's access is refused where the token's secret is gone, and no kubeconfig stays in memory or on disk", (t) => {
   const folder = temporaryFolder(t);
   writeFileSync(join(folder, "no-token"), "");
+  mkdirSync(join(folder, "dev/shm"), { recursive: true });
   const run = runShell(folder, {
     files: ["access-verified"],
     variables: accessVariables(TOKEN_SECRET, 0),
-    programs: { kubectl: kubectlOf(folder, TOKEN_SECRET, "exit 7") },
-    run: "(on_create) || true; ls /dev/shm",
+    programs: {
+      kubectl: kubectlOf(folder, TOKEN_SECRET, "exit 7"),
+      mktemp: 'exec /bin/mktemp "$@"',
+    },
+    instead: ["/dev/shm"],
+    run: "on_create",
   });
+  assert.ok(run.calls[0]?.startsWith(`mktemp --directory ${folder}/dev/shm/`), run.calls[0]);
   assert.match(run.stderr, /has no token in secret capi-mgmt\/capi-mgmt-service-account-1/);
-  assert.doesNotMatch(run.stdout, /capi-mgmt-kubeconfig/);
+  assert.deepEqual(readdirSync(join(folder, "dev/shm")), []);
 });

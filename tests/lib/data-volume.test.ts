@@ -19,16 +19,20 @@ interface Disk {
   readonly ambivalent?: boolean;
   readonly mounted?: boolean;
   readonly bytes?: number;
+  /** What is in fstab, MNT for the mount point. Default: the root disk, and an old entry for it. */
+  readonly fstab?: string;
+  /** What blockdev does. Default: it answers `bytes`. */
+  readonly blockdev?: string;
+  /** What date does. Default: the system's. */
+  readonly date?: string;
 }
 
 function run(context: TestContext, disk: Disk): { result: ShellRun; fstab: string; folder: string } {
   const folder = temporaryFolder(context);
   mkdirSync(join(folder, "by-id"));
   writeFileSync(join(folder, "vdb"), "");
-  writeFileSync(
-    join(folder, "fstab"),
-    "UUID=root / ext4 defaults 0 1\nUUID=old /data xfs defaults 0 0\n".replace("/data", join(folder, "mnt")),
-  );
+  const before = disk.fstab ?? "UUID=root / ext4 defaults 0 1\nUUID=old MNT xfs defaults 0 0\n";
+  writeFileSync(join(folder, "fstab"), before.replaceAll("MNT", join(folder, "mnt")));
   if (disk.link !== undefined) symlinkSync("../vdb", join(folder, "by-id", disk.link));
   const signature = Object.entries(disk.signature ?? {});
   const tags = signature.map(([tag, value]) => `${tag}) echo '${value}' ;;`).join(" ");
@@ -53,7 +57,9 @@ function run(context: TestContext, disk: Disk): { result: ShellRun; fstab: strin
         while (($#)); do case $1 in --match-tag) case $2 in ${tags} esac; shift ;; esac; shift; done
         exit ${state}`,
       "mkfs.xfs": 'touch "$HOME/formatted"',
-      blockdev: `echo ${disk.bytes ?? 100 * 1024 ** 3}`,
+      blockdev: disk.blockdev ?? `echo ${disk.bytes ?? 100 * 1024 ** 3}`,
+      date: disk.date ?? 'exec /bin/date "$@"',
+      sleep: "",
       mountpoint: disk.mounted === true ? "exit 0" : "exit 1",
       mount: "",
       xfs_growfs: "",
@@ -81,7 +87,15 @@ test("a blank volume is formatted with our label, written to fstab by UUID, moun
   assert.equal(readFileSync(join(folder, "mnt/.capi-mgmt-volume"), "utf8"), `${ID}\n`);
 });
 
-for (const link of [VIRTIO, `scsi-0QEMU_QEMU_HARDDISK_${ID}`, `scsi-SQEMU_QEMU_HARDDISK_${ID}`]) {
+// As Cinder's CSI driver finds volumes (cloud-provider-openstack, pkg/util/mount), and udev's older spelling.
+for (const link of [
+  VIRTIO,
+  `virtio-${ID}`,
+  `scsi-0QEMU_QEMU_HARDDISK_${ID.slice(0, 20)}`,
+  `scsi-0QEMU_QEMU_HARDDISK_${ID}`,
+  `scsi-SQEMU_QEMU_HARDDISK_${ID}`,
+  "wwn-0x5617d17efdc14aa1a14bb9b5136c65af",
+]) {
   test(`our volume is found as ${link} and not formatted again`, (context) => {
     const { result } = run(context, { link, signature: OURS, mounted: true });
     assert.equal(result.code, 0, result.stderr);
@@ -90,11 +104,45 @@ for (const link of [VIRTIO, `scsi-0QEMU_QEMU_HARDDISK_${ID}`, `scsi-SQEMU_QEMU_H
   });
 }
 
+test("systemd hears of a changed fstab, and of an unchanged one nothing", (context) => {
+  const reloads = ({ calls }: ShellRun) => calls.filter((call) => call === "systemctl daemon-reload").length;
+  assert.equal(reloads(run(context, { link: VIRTIO }).result), 1);
+  const ours = { link: VIRTIO, signature: OURS };
+  const first = run(context, ours);
+  const fstab = first.fstab.replaceAll(join(first.folder, "mnt"), "MNT");
+  assert.equal(reloads(run(context, { ...ours, fstab }).result), 0);
+});
+
+test("the file system grows only once the disk shows its new size", (context) => {
+  const blockdev = `echo x >> "$HOME/sizes"; if (($(wc -l < "$HOME/sizes") < 3)); then echo ${50 * 1024 ** 3}; else echo ${100 * 1024 ** 3}; fi`;
+  const { result } = run(context, { link: VIRTIO, signature: OURS, mounted: true, blockdev });
+  assert.equal(result.code, 0, result.stderr);
+  const steps = result.calls
+    .map((call) => call.split(" ")[0])
+    .filter((name) => /blockdev|xfs_growfs/.test(name ?? ""));
+  assert.deepEqual(steps, ["blockdev", "blockdev", "blockdev", "xfs_growfs"]);
+});
+
+test("a disk that does not show its new size is told, and k3s goes on with what there is", (context) => {
+  const date = 'echo x >> "$HOME/clock"; echo $(($(wc -l < "$HOME/clock") * 20))';
+  const { result } = run(context, { link: VIRTIO, signature: OURS, mounted: true, bytes: 5, date });
+  assert.equal(result.code, 0, result.stderr);
+  assert.match(
+    result.stderr,
+    /^warning: \S+ shows less than 100 GiB; its file system grows with the next update$/m,
+  );
+});
+
 const refused: [string, Disk, RegExp][] = [
   [
     "another file system",
     { signature: { TYPE: "ext4", LABEL: "cloudimg-rootfs" } },
     /is not ours: expected an xfs labelled capi-k3s, found ext4 labelled 'cloudimg-rootfs'; it is left as it is/,
+  ],
+  [
+    "our label on another file system",
+    { signature: { TYPE: "ext4", LABEL: "capi-k3s" } },
+    /is not ours: expected an xfs labelled capi-k3s, found ext4 labelled 'capi-k3s'/,
   ],
   ["another label", { signature: { TYPE: "xfs", LABEL: "data" } }, /found xfs labelled 'data'/],
   ["no label", { signature: { TYPE: "xfs" } }, /found xfs labelled ''.*xfs_admin -L capi-k3s/],

@@ -86,4 +86,9 @@ test("user data gives the machine this one host key and nothing that changes fro
   });
   assert.equal(document["ssh_deletekeys"], true);
   assert.deepEqual(document["ssh_authorized_keys"], [authorizedKey]);
+  // Nobody logs in with a password or as root, and no upgrade restarts services behind our back.
+  assert.deepEqual(
+    ["ssh_pwauth", "disable_root", "package_update", "package_upgrade"].map((key) => document[key]),
+    [false, true, false, false],
+  );
 });

@@ -117,6 +117,26 @@ test("fetch_verified keeps nothing that differs from its checksum and downloads 
   assert.deepEqual(readdirSync(join(folder, "out")), ["y"]);
 });
 
+test("a download asks again while the network comes up, and takes no error page for a file", (context) => {
+  const download = (programs: Record<string, string>, variables = {}) =>
+    runShell(temporaryFolder(context), {
+      files: [],
+      variables,
+      programs,
+      instead: ["/etc/capi-mgmt"],
+      run: 'fetch https://x/y "$FOLDER/y"; cat "$FOLDER/etc/capi-mgmt/mirror-ca.pem" 2> /dev/null || true',
+    });
+  const plain = download({ curl: "" });
+  for (const option of ["--fail", "--location", "--retry", "--retry-connrefused", "--connect-timeout"])
+    assert.ok(plain.calls[0]?.split(" ").includes(option), option);
+  assert.doesNotMatch(plain.calls[0] ?? "", /--cacert|--insecure/);
+  const own = download({ curl: "" }, { MIRROR_CA: "PEM" });
+  assert.match(own.calls[0] ?? "", / --cacert \S+\/etc\/capi-mgmt\/mirror-ca\.pem /);
+  assert.equal(own.stdout, "PEM\n");
+  const failed = download({ curl: "exit 22" });
+  assert.deepEqual([failed.code, failed.stderr], [70, "error: could not download https://x/y\n"]);
+});
+
 test("expected_sum reads both forms of checksum files, and prefers a pinned one", (context) => {
   const folder = temporaryFolder(context);
   const a = "a".repeat(64);

@@ -23,6 +23,7 @@ const REFS = {
   imageId: "image-id",
   keyPair: "capi-mgmt-x-seed",
   externalNetworkId: "external-id",
+  apiSources: ["10.0.0.0/8", "203.0.113.5/32"],
 };
 
 function clusterConfig(change: (cluster: Record<string, never>) => void = () => undefined): ClusterConfig {
@@ -37,7 +38,6 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
     networkId: "n",
     subnetId: "s",
     floatingIp: "203.0.113.9",
-    seedCidr: "203.0.113.5/32",
   });
   assert.deepEqual(values.apiServer, {
     enableLoadBalancer: true,
@@ -46,7 +46,7 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
     floatingIP: "203.0.113.9",
     port: 6443,
     // Not allowedCidrs, which the chart ignores, leaving the API open to everyone.
-    allowedCIDRs: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "203.0.113.5/32"],
+    allowedCIDRs: ["10.0.0.0/8", "203.0.113.5/32"],
   });
   assert.deepEqual(values.clusterNetworking, {
     externalNetworkId: "external-id",
@@ -69,9 +69,9 @@ test("the chart's values for the defaults are spelled as the chart reads them", 
   assert.equal(values.addons.monitoring.enabled, false);
 });
 
-test("no list of sources means an open API, and then the seed's address must not close it", () => {
+test("no list of sources means an open API, and then our own addresses must not close it", () => {
   const cluster = clusterConfig((change) => Object.assign(change["apiServer"] ?? {}, { allowedCidrs: [] }));
-  const values = openstackClusterValues(cluster, { ...REFS, seedCidr: "203.0.113.5/32" });
+  const values = openstackClusterValues(cluster, REFS);
   assert.equal("allowedCIDRs" in values.apiServer, false);
 });
 
@@ -103,8 +103,34 @@ test("production's disks, zones and load balancer reach the chart", () => {
   assert.deepEqual(values.controlPlane.machineRootVolume, { diskSize: 100, volumeType: "ssd" });
   assert.deepEqual(values.etcd.blockDevice, { size: 10, type: "Volume", volumeType: "ssd" });
   assert.deepEqual(values.addons.openstack, {
-    cloudConfig: { LoadBalancer: { "lb-provider": "ovn", "lb-method": "SOURCE_IP_PORT" } },
+    cloudConfig: {
+      // Not Global, which the chart drops: without a cacert it would stay at tls-insecure=true.
+      global: { "tls-insecure": "false" },
+      LoadBalancer: { "lb-provider": "ovn", "lb-method": "SOURCE_IP_PORT" },
+    },
     csiCinder: { defaultStorageClass: { availabilityZone: "nova", volumeType: "ssd" } },
+  });
+});
+
+test("volumes get the Cinder zone that is set, and else the chart takes the machine's failure domain", () => {
+  const zoned = clusterConfig((change) => {
+    const volume = { enabled: true, sizeGb: 100, availabilityZone: "ceph" };
+    Object.assign(change["controlPlane"] ?? {}, {
+      rootVolume: volume,
+      etcdVolume: { sizeGb: 10, availabilityZone: "ceph-fast" },
+    });
+    Object.assign(change["workers"] ?? {}, { rootVolume: { ...volume, availabilityZone: undefined } });
+  });
+  const { controlPlane, nodeGroupDefaults, etcd } = openstackClusterValues(zoned, REFS);
+  assert.deepEqual(controlPlane.machineRootVolume, { diskSize: 100, availabilityZone: "ceph" });
+  assert.deepEqual(etcd.blockDevice, { size: 10, type: "Volume", availabilityZone: "ceph-fast" });
+  assert.deepEqual(nodeGroupDefaults.machineRootVolume, { diskSize: 100 });
+});
+
+test("what reads the cloud's credential is restarted when it changes, and nothing outside its namespace", () => {
+  assert.deepEqual(openstackClusterValues(clusterConfig(), REFS).addons.reloader, {
+    enabled: true,
+    release: { values: { reloader: { watchGlobally: false, autoReloadAll: true } } },
   });
 });
 
@@ -227,6 +253,9 @@ test("k3s is told where it is reached, each name once, and starts only with its 
   assert.match(unit, /^RequiresMountsFor=\/var\/lib\/rancher\/k3s$/m);
   assert.match(unit, /^ExecStartPre=\/usr\/local\/sbin\/capi-mgmt-volume-guard$/m);
   assert.match(unit, /^ExecStart=\/usr\/local\/bin\/k3s server "--node-label=a=b c" "--x=100%%\$\$HOME"$/m);
+  // k3s comes back by itself, and containers outlive its restart.
+  assert.match(unit, /^Restart=always$/m);
+  assert.match(unit, /^KillMode=process$/m);
   assert.equal(systemdWord('a"b\\c'), String.raw`"a\"b\\c"`);
   assert.equal(k3sRegistries({}), "{}\n");
   assert.deepEqual(parse(k3sRegistries({ "docker.io": ["https://m/v2/d"] })), {
@@ -270,6 +299,44 @@ test("without a webhook alerts go nowhere and nothing is mounted", () => {
   };
   assert.deepEqual([route.routes, receivers], [[], [{ name: "nowhere" }]]);
   assert.doesNotMatch(JSON.stringify(monitoringValues(configOf("prod").monitoring)), /secrets/);
+});
+
+test("monitoring keeps what the configuration says on volumes of its size, which go with the release", () => {
+  const { monitoring } = configOf("prod");
+  const values = monitoringValues({
+    ...monitoring,
+    prometheus: { ...monitoring.prometheus, retention: "31d", size: "77Gi", storageClass: "ssd" },
+    alertmanager: { ...monitoring.alertmanager, retention: "99h", size: "7Gi" },
+  }) as {
+    prometheus: { prometheusSpec: Record<string, unknown>; additionalPodMonitors: Record<string, unknown>[] };
+    alertmanager: { alertmanagerSpec: Record<string, unknown> };
+  };
+  const { prometheusSpec, additionalPodMonitors } = values.prometheus;
+  const { alertmanagerSpec } = values.alertmanager;
+  assert.deepEqual([prometheusSpec["retention"], alertmanagerSpec["retention"]], ["31d", "99h"]);
+  const claim = (spec: unknown) =>
+    (spec as { volumeClaimTemplate: { spec: Record<string, unknown> } }).volumeClaimTemplate.spec;
+  const ofPrometheus = claim(prometheusSpec["storageSpec"]);
+  assert.deepEqual(
+    [ofPrometheus["resources"], ofPrometheus["storageClassName"]],
+    [{ requests: { storage: "77Gi" } }, "ssd"],
+  );
+  assert.deepEqual(claim(alertmanagerSpec["storage"])["resources"], { requests: { storage: "7Gi" } });
+  // Left behind in Cinder they would have nobody who deletes them (CAPO #842, #990).
+  for (const spec of [prometheusSpec, alertmanagerSpec]) {
+    const { whenDeleted } = spec["persistentVolumeClaimRetentionPolicy"] as Record<string, string>;
+    assert.equal(whenDeleted, "Delete");
+  }
+  const watched = additionalPodMonitors.map(({ namespaceSelector }) => namespaceSelector);
+  assert.deepEqual(watched, [{ matchNames: ["capo-system"] }, { matchNames: ["cert-manager"] }]);
+});
+
+test("our alert rules are there unless they are switched off", () => {
+  const { monitoring } = configOf("prod");
+  const has = (enabled: boolean) =>
+    "additionalPrometheusRulesMap" in
+    monitoringValues({ ...monitoring, rules: { ...monitoring.rules, enabled } });
+  assert.deepEqual([has(true), has(false)], [true, false]);
 });
 
 test("every rule's metric is one that the values ask kube-state-metrics or cert-manager for", () => {

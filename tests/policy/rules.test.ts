@@ -27,6 +27,11 @@ void test("a site that follows every rule has no finding", () => {
     resource("openstack:blockstorage/volume:Volume", "seed-data", {}, true),
     resource("kubernetes:helm.sh/v3:Release", "cert-manager", { version: "v1.21.2" }),
     resource("openstack:networking/floatingIp:FloatingIp", "seed-floating-ip"),
+    resource("kubernetes:helm.sh/v3:Release", "cluster-release", {
+      chart: "openstack-cluster",
+      version: "0.27.0",
+      values: { addons: { openstack: { cloudConfig: { global: { "tls-insecure": "false" } } } } },
+    }),
   ];
   assert.deepEqual(findings({}, { resources }), []);
 });
@@ -97,6 +102,20 @@ const broken: [title: string, change: Values, context: Partial<PolicyContext>, e
     {},
     { resources: [resource("pulumi:providers:openstack", "openstack", { insecure: "true" })] },
     /verified-tls: openstack: does not verify TLS/,
+  ],
+  [
+    "an addon that takes any certificate",
+    {},
+    {
+      resources: [
+        resource("kubernetes:helm.sh/v3:Release", "cluster-release", {
+          chart: "openstack-cluster",
+          version: "0.27.0",
+          values: { addons: { openstack: { cloudConfig: { Global: { "tls-insecure": "false" } } } } },
+        }),
+      ],
+    },
+    /^mandatory verified-tls: cluster-release: lets the cloud controller manager and Cinder's driver take any certificate/,
   ],
   [
     "a mirror without TLS",

@@ -8,18 +8,17 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mock, test } from "node:test";
-import { parse, stringify } from "yaml";
-import { runProgram } from "../../plan/program.ts";
+import { stringify } from "yaml";
 import {
   isSecret,
   leaks,
   PLANTED,
   readable,
-  record,
   type Recording,
   type Registration,
   unwrapped,
 } from "../support/mocks.ts";
+import { runSite } from "../support/program.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const STACKS = ["dev", "prod", "lab"] as const;
@@ -29,29 +28,7 @@ mock.timers.enable({ apis: ["Date"], now: new Date("2026-11-23T00:00:00Z") });
 process.env["CAPI_MGMT_OFFLINE"] = "0";
 process.env["CAPI_MGMT_SKIP_PREFLIGHT"] = "1";
 
-/** Configuration of a stack's file, with planted secrets. */
-function configOf(stack: string): Record<string, string> {
-  const { config } = parse(readFileSync(join(ROOT, `Pulumi.${stack}.yaml`), "utf8")) as {
-    config: Record<string, Record<string, unknown>>;
-  };
-  config["capi-mgmt:openstack"] = {
-    ...config["capi-mgmt:openstack"],
-    authUrl: "https://cloud.example.org:5000/v3",
-    applicationCredentialId: "0123456789abcdef0123456789abcdef",
-    applicationCredentialSecret: PLANTED.applicationCredential,
-  };
-  config["capi-mgmt:monitoring"] = {
-    ...config["capi-mgmt:monitoring"],
-    slack: { webhookUrl: `https://hooks.example.org/${PLANTED.slack}` },
-  };
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, JSON.stringify(value)]));
-}
-
-async function run(stack: string, preview = false): Promise<Recording> {
-  const recording = await record({ stack, preview, config: configOf(stack) });
-  await runProgram(join(ROOT, "index.ts"), recording);
-  return recording;
-}
+const run = (stack: string, preview = false) => runSite(stack, { preview });
 
 /** An assignment as lib/shell.ts writes it: one quoted word, or a list of them. */
 const WORD = String.raw`'(?:[^']|'\\'')*'`;

@@ -58,6 +58,7 @@ const COMPUTED: Record<string, (inputs: Values, name: string) => Values> = {
       ? { privateKey: pulumi.secret(PLANTED.privateKey) }
       : { privateKey: "" },
   "openstack:compute/instance:Instance": () => ({}),
+  "openstack:compute/serverGroup:ServerGroup": () => ({}),
   "openstack:compute/volumeAttach:VolumeAttach": () => ({ device: "/dev/vdz" }),
   "openstack:blockstorage/volume:Volume": () => ({}),
   "openstack:containerinfra/clusterTemplate:ClusterTemplate": () => ({}),
@@ -65,11 +66,16 @@ const COMPUTED: Record<string, (inputs: Values, name: string) => Values> = {
   "openstack:networking/network:Network": () => ({}),
   "openstack:networking/subnet:Subnet": () => ({}),
   "openstack:networking/router:Router": () => ({
-    externalFixedIps: [{ ipAddress: "203.0.113.101", subnetId: "s" }],
+    // One of each family, as on a dual-stack external network, and two subnets of IPv4.
+    externalFixedIps: [
+      { ipAddress: "2001:db8::101", subnetId: "s6" },
+      { ipAddress: "203.0.113.101", subnetId: "s" },
+      { ipAddress: "198.51.100.101", subnetId: "t" },
+    ],
   }),
   "openstack:networking/routerInterface:RouterInterface": () => ({}),
   "openstack:networking/port:Port": (_inputs, name) => ({
-    allFixedIps: [name.includes("provisioning") ? "10.9.9.9" : "192.168.100.5"],
+    allFixedIps: ["2001:db8::5", name.includes("provisioning") ? "10.9.9.9" : "192.168.100.5"],
   }),
   "openstack:networking/floatingIp:FloatingIp": (_inputs, name) => ({
     address: name.startsWith("cluster") ? "203.0.113.103" : "203.0.113.102",

@@ -22,6 +22,8 @@ export interface ShellArgs {
   readonly variables?: Readonly<Record<string, Variable>>;
   /** Body of a shell script for each program that is replaced; `exit 1` where nothing should call it. */
   readonly programs?: Readonly<Record<string, string>>;
+  /** Folders of the machine, such as /etc/rancher, that are folders below $FOLDER instead. Default: none. */
+  readonly instead?: readonly string[];
   /** What to run once the functions are defined; $FOLDER is the run's folder. */
   readonly run: string;
 }
@@ -42,7 +44,11 @@ export function runShell(folder: string, args: ShellArgs): ShellRun {
   for (const [name, body] of Object.entries(args.programs ?? {})) {
     writeFileSync(join(bin, name), `#!/bin/bash\necho "${name} $*" >> ${log}\n${body}\n`, { mode: 0o755 });
   }
-  const text = `FOLDER=${folder}\n${functions(args.files, args.variables ?? {})}\n${args.run}\n`;
+  const code = (args.instead ?? []).reduce(
+    (text, path) => text.replaceAll(path, join(folder, path)),
+    functions(args.files, args.variables ?? {}),
+  );
+  const text = `FOLDER=${folder}\n${code}\n${args.run}\n`;
   const result = spawnSync("bash", ["-s"], {
     input: text,
     encoding: "utf8",

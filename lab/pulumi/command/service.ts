@@ -129,7 +129,7 @@ function toDiff(differences: readonly Difference[]): provider.DiffResponse {
 }
 
 const fromStruct = (message: struct.Struct | undefined): WireMap =>
-  (message?.toJavaScript() ?? {}) as WireMap;
+  (message?.toJavaScript() ?? {});
 
 const toStruct = (values: Properties, marked: WireMap): struct.Struct =>
   struct.Struct.fromJavaScript(conceal(values, marked));
