@@ -2,6 +2,7 @@
  * `npm run config -- STACK`: the effective configuration of a stack and where each value came from, or everything
  * that is wrong with it. Decrypts nothing and reaches nothing.
  */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspectStack, type Inspected } from "../config/program.ts";
 import { formatProblems, type Problem } from "../config/problems.ts";
@@ -11,6 +12,7 @@ import { fields, schemaAt } from "../config/schemaTree.ts";
 import { plainSecrets, readStackFile, stackFileName, stackNames } from "../config/stackFile.ts";
 import { formatPath, isMap, type Key, leaves } from "../config/tree.ts";
 import { EXIT } from "../lib/command-error.ts";
+import { withQuotaTable } from "../preflight/quotaTable.ts";
 import { atMostOne, command, UsageError } from "./kit.ts";
 
 const usage = `Usage: npm run config -- STACK [--json] [--check-secrets]
@@ -86,6 +88,8 @@ process.exitCode = await command({ name: "npm run config", usage, options }, ({ 
   const folder = process.cwd();
   if (values["write-reference"] === true) {
     writeReference(join(folder, "docs"));
+    const page = join(folder, "docs/new-site.md");
+    writeFileSync(page, withQuotaTable(readFileSync(page, "utf8")));
     return EXIT.ok;
   }
   const stack = atMostOne(words, "stack");

@@ -7,17 +7,26 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { newSiteFile, newSiteProblems, type NewSite } from "../config/newSite.ts";
+import {
+  newSiteFile,
+  newSiteInput,
+  newSiteProblems,
+  type NewSite,
+  type SiteNodeImage,
+} from "../config/newSite.ts";
 import { formatProblems } from "../config/problems.ts";
-import { stackFileName } from "../config/stackFile.ts";
+import { isSample, readStackFile, stackFileName } from "../config/stackFile.ts";
 import { Crypter, passphraseOf } from "../state/passphrase.ts";
 import { stackNameProblem } from "../lib/names.ts";
+import { CommandError } from "../lib/command-error.ts";
+import { newestNodeImage } from "../releases/nodeImage.ts";
 import { readArguments } from "./arguments.ts";
 
 const usage = `Usage: bin/new-site NAME [options]
 
 Writes Pulumi.NAME.yaml for a new site: the values that have no default, the networks that may reach it, and Slack's
-webhook, encrypted. Asks for what the options leave out, if there is a terminal. Then runs bin/preflight.
+webhook, encrypted; and, where upstream answers, the newest node image that goes with the rest, with its checksum. Asks
+for what the options leave out, if there is a terminal. Then runs bin/preflight.
 
   --external-network ID        external network: floating IPs and the router's gateway
   --seed-flavor NAME           seed: at least 2 vCPU and 8 GB
@@ -27,11 +36,14 @@ webhook, encrypted. Asks for what the options leave out, if there is a terminal.
   --layer NAME                 layer of config/layers (default production); may be given several times
   --cloud NAME                 entry of clouds.yaml (default openstack)
   --slack-webhook-file FILE    Slack's webhook from a file, - for standard input; never an argument: others can read those
-  --skip-preflight             only write the file
+  --mirror URL                 mirror of every download, for a site without internet (docs/new-site.md)
+  --offline                    do not look for the newest node image; the default's stays
+  --skip-preflight             do not run preflight
   --help
 
 The passphrase comes from PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, or is asked for. It is needed for
-every later command on the stack; for a cloud KMS set the webhook with the pulumi CLI instead.
+every later command on the stack; for a cloud KMS set the webhook with the pulumi CLI instead. Where it is set, the file is
+complete: pulumi stack init NAME leaves it as it is.
 
 Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or nothing could be written;
 2 preflight fails (the file is written); 64 wrong usage.
@@ -54,6 +66,8 @@ const {
     layer: { type: "string", multiple: true },
     cloud: { type: "string" },
     "slack-webhook-file": { type: "string" },
+    mirror: { type: "string" },
+    offline: { type: "boolean" },
     "skip-preflight": { type: "boolean" },
   },
 );
@@ -61,7 +75,10 @@ const nameProblem = stackNameProblem(name);
 if (nameProblem !== undefined) refuse(nameProblem);
 const file = join(root, stackFileName(name));
 if (existsSync(file)) {
-  console.error(`bin/new-site: ${stackFileName(name)} is there already; nothing was changed`);
+  const what = isSample(readStackFile(root, name))
+    ? "is a sample that comes with the program: give the site another name"
+    : "is there already; nothing was changed";
+  console.error(`bin/new-site: ${stackFileName(name)} ${what}`);
   process.exit(1);
 }
 try {
@@ -71,8 +88,10 @@ try {
     console.error(`${formatProblems(stackFileName(name), problems)}\nNothing was written.`);
     process.exit(1);
   }
-  const crypter = site.slackWebhookUrl === undefined ? undefined : await Crypter.create(await passphrase());
-  writeFileSync(file, newSiteFile(site, crypter), { flag: "wx" });
+  const nodeImage = values.offline === true ? undefined : await lookForNodeImage(site);
+  const isEncrypted = site.slackWebhookUrl !== undefined || isPassphraseGiven();
+  const crypter = isEncrypted ? await Crypter.create(await passphrase()) : undefined;
+  writeFileSync(file, newSiteFile({ ...site, nodeImage }, crypter), { flag: "wx" });
   console.log(`wrote ${stackFileName(name)}`);
 } catch (error) {
   console.error(`bin/new-site: ${(error as Error).message}`);
@@ -83,7 +102,9 @@ if (values["skip-preflight"] !== true) {
   const { status } = spawnSync(process.execPath, ["--no-warnings", ...preflight], { stdio: "inherit" });
   process.exitCode = status === 0 ? 0 : 2;
 }
-console.log(`next: npm run plan -- ${name}, then pulumi stack init ${name} and pulumi up (docs/new-site.md)`);
+console.log(
+  `next: npm run plan -- ${name}, npx pulumi stack init ${name}, npx pulumi up --stack ${name} (docs/new-site.md)`,
+);
 
 async function askFor(name: string): Promise<NewSite> {
   const ask = questions();
@@ -91,6 +112,7 @@ async function askFor(name: string): Promise<NewSite> {
     name,
     layers: values.layer ?? ["production"],
     cloud: values.cloud,
+    mirrorUrl: values.mirror,
     externalNetworkId: values["external-network"] ?? (await ask("Id of the external network")),
     seedFlavor: values["seed-flavor"] ?? (await ask("Flavor of the seed")),
     controlPlaneFlavor: values["control-plane-flavor"] ?? (await ask("Flavor of the control plane machines")),
@@ -122,6 +144,26 @@ async function askOptional(ask: (question: string) => Promise<string>, question:
   if (!process.stdin.isTTY) return [];
   const answer = await ask(`${question} (empty: private networks)`);
   return answer.split(/[\s,]+/).filter((cidr) => cidr !== "");
+}
+
+/** The newest node image that goes with the site's other values; without an answer of upstream the default stays. */
+async function lookForNodeImage(site: NewSite): Promise<SiteNodeImage | undefined> {
+  console.error("looking for the newest node image …");
+  try {
+    const found = await newestNodeImage(newSiteInput(site));
+    console.error(`node image: Kubernetes ${found.kubernetesVersion}, ${found.image.url}`);
+    return found;
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    console.error(`node image: the default's, because ${error.message}`);
+    return undefined;
+  }
+}
+
+/** Whether the stack's passphrase is known without asking. */
+function isPassphraseGiven(): boolean {
+  const { PULUMI_CONFIG_PASSPHRASE: phrase, PULUMI_CONFIG_PASSPHRASE_FILE: source } = process.env;
+  return phrase !== undefined || source !== undefined;
 }
 
 async function webhook(): Promise<string | undefined> {

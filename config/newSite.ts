@@ -6,7 +6,7 @@
 import { stringify } from "yaml";
 import { parseStackFile, stackFileName } from "./stackFile.ts";
 import { readLayers } from "./layers.ts";
-import { loadConfig } from "./load.ts";
+import { loadConfig, type LoadInput } from "./load.ts";
 import type { Problem } from "./problems.ts";
 
 /** What a new site is asked for. Lists may be empty, everything optional absent. */
@@ -22,8 +22,20 @@ export interface NewSite {
   readonly allowedCidrs: readonly string[];
   /** Entry of clouds.yaml. Default: `openstack`. */
   readonly cloud?: string | undefined;
+  /** Mirror of every download, for a site without internet. */
+  readonly mirrorUrl?: string | undefined;
+  /** The node image to upload and its Kubernetes version. Default: those of config/defaults.yaml. */
+  readonly nodeImage?: SiteNodeImage | undefined;
   /** Slack's webhook. Secret. */
   readonly slackWebhookUrl?: string | undefined;
+}
+
+/** A node image as section `cluster` has it. */
+export interface SiteNodeImage {
+  /** With v. */
+  readonly kubernetesVersion: string;
+  /** Where it is and its checksum: algorithm, colon, hexadecimal digits. */
+  readonly image: { readonly url: string; readonly checksum: string };
 }
 
 /** Encrypts values as Pulumi's passphrase provider does. */
@@ -33,7 +45,11 @@ export interface Encryption {
   encrypt(plaintext: string): string;
 }
 
-/** The text of Pulumi.<name>.yaml. Without `encryption` the site must have no secret. */
+/**
+ * The text of Pulumi.<name>.yaml. Without `encryption` the site must have no secret.
+ *
+ * With it the file has its `encryptionsalt`, and `pulumi stack init` leaves the file as it is.
+ */
 export function newSiteFile(site: NewSite, encryption?: Encryption): string {
   const { allowedCidrs, slackWebhookUrl } = site;
   if (slackWebhookUrl !== undefined && encryption === undefined) {
@@ -44,12 +60,14 @@ export function newSiteFile(site: NewSite, encryption?: Encryption): string {
     "pulumi:disable-default-providers": ["kubernetes", "openstack"],
     "capi-mgmt:layers": [...site.layers],
     ...(site.cloud === undefined ? {} : { "capi-mgmt:openstack": { cloud: site.cloud } }),
+    ...(site.mirrorUrl === undefined ? {} : { "capi-mgmt:mirror": { url: site.mirrorUrl } }),
     "capi-mgmt:seed": {
       flavor: site.seedFlavor,
       network: { externalNetworkId: site.externalNetworkId },
       ...(restricted ? { access: { allowedCidrs: { ssh: [...allowedCidrs], api: [...allowedCidrs] } } } : {}),
     },
     "capi-mgmt:cluster": {
+      ...site.nodeImage,
       controlPlane: { flavor: site.controlPlaneFlavor },
       workers: { flavor: site.workerFlavor },
       ...(restricted ? { apiServer: { allowedCidrs: [...allowedCidrs] } } : {}),
@@ -71,15 +89,21 @@ export function newSiteFile(site: NewSite, encryption?: Encryption): string {
  * Secrets are judged before they are encrypted.
  */
 export function newSiteProblems(site: NewSite): Problem[] {
+  const input = newSiteInput(site);
+  return [...input.fileProblems, ...loadConfig(input).problems];
+}
+
+/** What a new site would be loaded from, its secrets in plain text. */
+export function newSiteInput(site: NewSite): LoadInput & { readonly fileProblems: Problem[] } {
   const plain = newSiteFile({ ...site, slackWebhookUrl: undefined });
   const file = parseStackFile(stackFileName(site.name), plain);
   const values = { ...file.values };
   if (site.slackWebhookUrl !== undefined)
     values["monitoring"] = { slack: { webhookUrl: site.slackWebhookUrl } };
-  const { problems } = loadConfig({
+  return {
     ...readLayers(),
     stack: { name: file.name, values },
     encryptedPaths: new Set(["monitoring.slack.webhookUrl"]),
-  });
-  return [...file.problems, ...problems];
+    fileProblems: file.problems,
+  };
 }

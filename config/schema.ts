@@ -6,7 +6,7 @@
  * A field without `.optional()` always has a value in a loaded Config: defaults.yaml or the operator gives it.
  */
 import { z } from "zod";
-import { dnsLabel } from "./formats.ts";
+import { dnsLabel, flag } from "./formats.ts";
 import { cluster } from "./sections/cluster.ts";
 import { clusterApi } from "./sections/clusterApi.ts";
 import { magnum, monitoring, pipeline, policy, protect } from "./sections/operations.ts";
@@ -19,6 +19,10 @@ export const configSchema = z.strictObject({
     description:
       "Files of config/layers, without .yaml, between the defaults and the stack's own values, in order.",
     legal: "a list of names of files in config/layers",
+  }),
+  sample: flag.optional().meta({
+    description:
+      "Marks a stack file as an example: the pipeline leaves it out, preflight and a deployment refuse it. A plan works.",
   }),
   openstack,
   mirror,

@@ -42,6 +42,21 @@ export function stackNames(folder: string): string[] {
 }
 
 /**
+ * Whether a stack file only shows what a site looks like: it says `capi-mgmt:sample: true`. No tool takes it for a site.
+ */
+export function isSample(file: Pick<StackFile, "values">): boolean {
+  return file.values["sample"] === true;
+}
+
+/** What an operator who means a sample as a site is told. */
+export function sampleRefusal(stack: string): string {
+  return (
+    `${stackFileName(stack)} is a sample (capi-mgmt:sample: true), not a site: ` +
+    "bin/new-site NAME writes a site's file"
+  );
+}
+
+/**
  * Reads a stack's file.
  *
  * @throws if there is no such file, naming those there are, or if it is not YAML

@@ -9,7 +9,7 @@ import { siteArtifacts } from "./prepare/artifacts.ts";
 import { prepareConsumers } from "./prepare/consumers.ts";
 import { prepare } from "./prepare/index.ts";
 import { logFile } from "./processes.ts";
-import { Progress, formatSeconds } from "./progress.ts";
+import { Progress, failureText, formatSeconds } from "./progress.ts";
 import { writePrivate } from "./services/secrets.ts";
 import { describePulumi } from "./pulumi/install.ts";
 import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
@@ -164,6 +164,11 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
   await startSite(artifacts, progress);
   console.error(`the site runs (${formatSeconds(progress.elapsed())}); deploying stack ${options.stack}`);
   const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options));
+  if (code !== 0)
+    console.error(
+      `the deployment failed; its error is above, the services' logs are in ${paths.log}\n` +
+        "next: put the cause right, then npm run lab -- up goes on from there",
+    );
   return report(progress, code);
 }
 
@@ -225,7 +230,7 @@ async function logs(service: string | undefined, follow: boolean): Promise<numbe
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(failureText(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
   process.exitCode = error instanceof UsageError ? 64 : 1;
 }

@@ -2,7 +2,10 @@
  * What the operator sees while something takes longer than two seconds, and the table of where the time went.
  * In a terminal the steps that run are repainted on one line; elsewhere (CI) each start and end is a plain line.
  */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { WriteStream } from "node:tty";
+import { paths } from "./site.ts";
 
 interface Step {
   name: string;
@@ -38,17 +41,40 @@ export function timeTable(steps: readonly Step[], total: number, width = 40): st
   return [...rows, `${"total".padEnd(nameWidth)} ${formatSeconds(total).padStart(9)}`].join("\n");
 }
 
+/** What the operator reads when a command fails: the error, and what to do next where a step has failed. */
+export function failureText(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  if (!/^log: /m.test(text)) return text;
+  return (
+    `${text}\nnext: put the cause right and give the same command again, what is done is kept; ` +
+    "npm run lab -- reset begins anew"
+  );
+}
+
+/** Lines of a step that are kept for its log. */
+const LINES_KEPT = 5000;
+
 /** Follows steps that run side by side. */
 export class Progress {
   readonly steps: Step[] = [];
+  /** Errors that name their log already: one passes through every step that waits for it. */
+  private readonly logged = new WeakSet<Error>();
   private readonly started = performance.now();
   private readonly out: WriteStream | (NodeJS.WritableStream & { isTTY?: boolean; columns?: number });
   private timer: NodeJS.Timeout | undefined;
   private painted = false;
+  private readonly logs: string;
 
-  /** @param out where progress goes. Default stderr, so that stdout stays for results. */
-  constructor(out: NodeJS.WritableStream & { isTTY?: boolean; columns?: number } = process.stderr) {
+  /**
+   * @param out where progress goes. Default stderr, so that stdout stays for results.
+   * @param logs folder for the logs of failed steps. Default .lab/log.
+   */
+  constructor(
+    out: NodeJS.WritableStream & { isTTY?: boolean; columns?: number } = process.stderr,
+    logs: string = paths.log,
+  ) {
     this.out = out;
+    this.logs = logs;
   }
 
   /** Seconds since this progress began. */
@@ -59,18 +85,27 @@ export class Progress {
   /**
    * Runs one step. `note` given to the callback shows what it does at the moment.
    * The step is shown when it lasts longer than two seconds, its end always when it was shown.
+   * @param log where the work writes its own log. Default: what was noted is written to a file when the step fails.
+   * @throws what the work throws; the message of an Error then ends with the log's path.
    */
-  async step<T>(name: string, work: (note: (text: string) => void) => Promise<T>): Promise<T> {
+  async step<T>(name: string, work: (note: (text: string) => void) => Promise<T>, log?: string): Promise<T> {
     const step: Step = { name, from: this.elapsed() };
+    const lines: string[] = [];
     this.steps.push(step);
     this.animate();
     const announce = setTimeout(() => this.line(`  … ${name}`), 2000);
     try {
       return await work((text) => {
         step.note = text.slice(0, 60);
+        if (lines.push(text) > LINES_KEPT) lines.shift();
       });
     } catch (error) {
       step.failed = true;
+      if (error instanceof Error && !this.logged.has(error)) {
+        this.logged.add(error);
+        const path = log ?? this.writeLog(name, [...lines, error.message]);
+        error.message = `${name}: ${error.message}\nlog: ${path}`;
+      }
       throw error;
     } finally {
       clearTimeout(announce);
@@ -92,6 +127,14 @@ export class Progress {
   /** The table of every finished step. */
   table(): string {
     return timeTable(this.steps, this.elapsed());
+  }
+
+  /** Writes a failed step's log; its path. */
+  private writeLog(name: string, lines: readonly string[]): string {
+    const path = join(this.logs, `step-${name.replaceAll(/[^a-z0-9]+/gi, "-")}.log`);
+    mkdirSync(this.logs, { recursive: true });
+    writeFileSync(path, `${lines.join("\n")}\n`, { mode: 0o600 });
+    return path;
   }
 
   private animate(): void {

@@ -7,6 +7,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type Credentials, isOffline } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
+import { isSample, sampleRefusal } from "../config/stackFile.ts";
 import { renderTable, report } from "./check.ts";
 
 /** Set to anything, this lets an `up` begin without preflight. */
@@ -15,7 +16,7 @@ export const SKIP = "CAPI_MGMT_SKIP_PREFLIGHT";
 /**
  * Holds an `up` until preflight has passed.
  *
- * @throws RunError with the whole table when a check fails; what only warns is logged
+ * @throws RunError with the whole table when a check fails, and for a sample; what only warns is logged
  */
 export async function passPreflight(
   stack: string,
@@ -27,6 +28,7 @@ export async function passPreflight(
     await pulumi.log.warn(`preflight is skipped (${SKIP}): quota, roles, images, addresses are not checked`);
     return;
   }
+  if (isSample({ values: config })) throw new pulumi.RunError(sampleRefusal(stack));
   // Only now: the S3 and HTTP clients take longer to load than a preview should wait.
   const [{ gather }, { judge }] = await Promise.all([import("./gather.ts"), import("./judge.ts")]);
   const backendUrl = environment["PULUMI_BACKEND_URL"];

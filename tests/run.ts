@@ -2,8 +2,9 @@
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
  * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
- * real site of lab/), `lab-parts` (the site's parts), `go` (the lab's Go packages that are quick to build). Further
- * arguments narrow the run to the test files whose path contains one of them: `npm test -- config`.
+ * real site of lab/), `lab-parts` (the site's parts), `fresh` (root: the machine as new), `go` (the lab's Go packages that
+ * are quick to build). Further arguments narrow the run to the test files whose path contains one of them:
+ * `npm test -- config`.
  */
 import { globSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -52,6 +53,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     "otherSite",
   ),
   "lab-parts": onTheLab("monitoring", "site", "kubernetes", "state"),
+  // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
+  fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
 };
 

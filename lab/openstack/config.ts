@@ -94,7 +94,9 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
       },
       cache: { enabled: true, backend: "dogpile.cache.memory" },
       token: { provider: "fernet", expiration: 86400 },
+      // Keystone has one default folder for both, in /etc
       fernet_tokens: { key_repository: `${data}/keystone/fernet` },
+      fernet_receipts: { key_repository: `${data}/keystone/fernet` },
       credential: { key_repository: `${data}/keystone/credential` },
       // four rounds instead of 16: a lab's passwords are random, and each login costs CPU that two cores lack
       identity: { password_hash_algorithm: "scrypt", password_hash_rounds: 4 },
@@ -149,6 +151,7 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
       },
       wsgi: { api_paste_config: `${upstreamEtc}/nova/api-paste.ini` },
       api: { auth_strategy: "keystone" },
+      compute: { provider_config_location: `${data}/nova/provider-config` },
       conductor: { workers: 1 },
       scheduler: { workers: 1, discover_hosts_in_cells_interval: 2 },
       vnc: { enabled: false },
@@ -252,6 +255,7 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
       certificates: {
         cert_manager: "local_cert_manager",
         cert_generator: "local_cert_generator",
+        storage_path: `${data}/octavia`,
         ca_certificate: `${etc}/octavia-ca.pem`,
         ca_private_key: `${etc}/octavia-ca.key`,
         ca_private_key_passphrase: settings.octaviaPassphrase,

@@ -13,6 +13,7 @@ import {
   findProcesses,
   forgetProcess,
   isOutdated,
+  logFile,
   logTail,
   runningPid,
   startProcess,
@@ -52,11 +53,16 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   const running = new Map<string, Promise<void>>();
   // One failure ends the waiting of the others: what they wait for will not come.
   const failed = new AbortController();
-  const task = (name: string, needs: string[], work: (note: (text: string) => void) => Promise<void>) => {
+  const task = (
+    name: string,
+    needs: string[],
+    work: (note: (text: string) => void) => Promise<void>,
+    log?: string,
+  ) => {
     const ready = Promise.all(
       needs.map((need) => running.get(need) ?? Promise.reject(new Error(`no step ${need}`))),
     );
-    const done = ready.then(() => progress.step(name, work));
+    const done = ready.then(() => progress.step(name, work, log));
     // Collected below; a failed need must not be an unhandled rejection meanwhile.
     done.catch(() => failed.abort());
     running.set(name, done);
@@ -66,7 +72,7 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   while (pending.length > 0) {
     const next = pending.findIndex((service) => service.needs.every((need) => running.has(need)));
     const [service] = pending.splice(next, 1) as [Service];
-    task(service.name, service.needs, () => startService(service, failed.signal));
+    task(service.name, service.needs, () => startService(service, failed.signal), logFile(service.name));
     if (service.name === "mariadb")
       task("identity content", ["mariadb"], () => bootstrap(artifacts, secrets));
   }

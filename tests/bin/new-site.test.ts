@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
+import { promisify } from "node:util";
+import { loadConfig } from "../../config/load.ts";
+import { newSiteInput, newSiteProblems } from "../../config/newSite.ts";
 import { inspectStack } from "../../config/program.ts";
+import { isSample, readStackFile } from "../../config/stackFile.ts";
 import { decryptedConfig } from "../../state/stackConfig.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -24,7 +30,7 @@ function newSite(
   input = "",
   environment: Record<string, string> = { PULUMI_CONFIG_PASSPHRASE: "PLANTED-PASSPHRASE" },
 ) {
-  const command = ["--no-warnings", join(root, "bin/new-site.ts"), ...args];
+  const command = ["--no-warnings", join(root, "bin/new-site.ts"), "--offline", ...args];
   const result = spawnSync(process.execPath, command, {
     encoding: "utf8",
     input,
@@ -89,6 +95,99 @@ void test("a site that is there is not overwritten", () => {
   assert.equal(readFileSync(file, "utf8"), before);
 });
 
+void test("nothing of a sample is in a new site: each value of its file was given, or is the default layer", () => {
+  const given = [
+    "--allow",
+    "192.0.2.0/24",
+    "--allow",
+    "198.51.100.0/24",
+    "--cloud",
+    "mine",
+    "--skip-preflight",
+  ];
+  assert.equal(newSite([NAME, ...required, ...given]).status, 0);
+  const { values } = readStackFile(root, NAME);
+  const allowed = ["192.0.2.0/24", "198.51.100.0/24"];
+  assert.deepEqual(values, {
+    layers: ["production"],
+    openstack: { cloud: "mine" },
+    seed: {
+      flavor: "m1.large",
+      network: { externalNetworkId: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af" },
+      access: { allowedCidrs: { ssh: allowed, api: allowed } },
+    },
+    cluster: {
+      controlPlane: { flavor: "m1.large" },
+      workers: { flavor: "m1.xlarge" },
+      apiServer: { allowedCidrs: allowed },
+    },
+  });
+  assert.equal(isSample(readStackFile(root, NAME)), false);
+});
+
+void test("a sample's name is refused, its file stays", () => {
+  for (const sample of ["dev", "prod"]) {
+    const before = readFileSync(join(root, `Pulumi.${sample}.yaml`), "utf8");
+    const result = newSite([sample, ...required, "--skip-preflight"]);
+    assert.equal(result.status, 1);
+    assert.equal(
+      result.stderr,
+      `bin/new-site: Pulumi.${sample}.yaml is a sample that comes with the program: give the site another name\n`,
+    );
+    assert.equal(readFileSync(join(root, `Pulumi.${sample}.yaml`), "utf8"), before);
+  }
+});
+
+void test("the stack's salt is written where the passphrase is known, so that pulumi stack init changes nothing", () => {
+  assert.equal(newSite([NAME, ...required, "--skip-preflight"]).status, 0);
+  assert.match(readFileSync(file, "utf8"), /^encryptionsalt: v1:\S+:v1:\S+$/m);
+  rmSync(file);
+  assert.equal(newSite([NAME, ...required, "--skip-preflight"], "", {}).status, 0);
+  assert.doesNotMatch(readFileSync(file, "utf8"), /encryptionsalt/);
+});
+
+void test("a node image that was found is in the file, with its checksum and Kubernetes version", () => {
+  const image = { url: "https://images.example.org/noble.qcow2", checksum: `sha256:${"a".repeat(64)}` };
+  const site = {
+    ...{ name: NAME, layers: ["production"], allowedCidrs: [] },
+    externalNetworkId: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af",
+    ...{ seedFlavor: "a", controlPlaneFlavor: "b", workerFlavor: "c" },
+    nodeImage: { kubernetesVersion: "v1.34.7", image },
+  };
+  assert.deepEqual(newSiteProblems(site), []);
+  const { cluster } = loadConfig(newSiteInput(site)).config ?? {};
+  assert.equal(cluster?.kubernetesVersion, "v1.34.7");
+  assert.deepEqual({ ...cluster?.image }, image);
+});
+
+void test("the newest node image is looked up at the site's mirror; where nobody answers the default stays", async (t) => {
+  const manifest = readFileSync(join(root, "tests/releases/fixtures/manifest.json"), "utf8");
+  const server = createServer((request, response) => {
+    const isManifest = request.url?.endsWith("/0.32.0/manifest.json") === true;
+    response.end(isManifest ? manifest : '{"azimuth-images": "0.32.0"}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const mirror = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const args = [NAME, ...required, "--mirror", mirror, "--skip-preflight"];
+  const command = ["--no-warnings", join(root, "bin/new-site.ts"), ...args];
+  const found = await promisify(execFile)(process.execPath, command, { cwd: root });
+  assert.match(found.stderr, /node image: Kubernetes v1\.34\.8, https:\/\/images\.example\.org\//);
+  const { values } = readStackFile(root, NAME);
+  assert.deepEqual(values["mirror"], { url: mirror });
+  assert.equal((values["cluster"] as { kubernetesVersion: string }).kubernetesVersion, "v1.34.8");
+  assert.match(readFileSync(file, "utf8"), /checksum: sha256:a{64}/);
+  rmSync(file);
+  server.closeAllConnections();
+  server.close();
+  const silent = await promisify(execFile)(process.execPath, command, { cwd: root });
+  assert.match(silent.stderr, /node image: the default's, because http:\/\/127\.0\.0\.1:\d+\/.*ECONNREFUSED/);
+  assert.equal(
+    (readStackFile(root, NAME).values["cluster"] as object as { image?: object }).image,
+    undefined,
+  );
+});
+
 void test("preflight runs, and its failure is reported by the exit code while the file stays", () => {
   const result = newSite([NAME, ...required]);
   assert.equal(result.status, 2);
@@ -97,8 +196,8 @@ void test("preflight runs, and its failure is reported by the exit code while th
 });
 
 const refusals: [args: string[], code: number, message: RegExp, environment?: Record<string, string>][] = [
-  [[], 2, /give one name/],
-  [["Prod"], 2, /stack name "Prod": use lower-case letters/],
+  [[], 64, /give one name/],
+  [["Prod"], 64, /stack name "Prod": use lower-case letters/],
   [
     [NAME],
     1,

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ConfigError, formatProblem } from "../../config/problems.ts";
 import { inspectStack, loadForProgram } from "../../config/program.ts";
-import { parseStackFile, plainSecrets } from "../../config/stackFile.ts";
+import { isSample, parseStackFile, plainSecrets, readStackFile, stackNames } from "../../config/stackFile.ts";
 import { NETWORK, SITE } from "./support.ts";
 
 const ID = "8f1b4ab9d5c84b6c9d2f4c3a2b1c0d9e";
@@ -117,6 +117,21 @@ config:
     assert.equal(config?.seed.flavor, "m1.large");
     assert.equal(provenance.get("cluster.workers.count"), "Pulumi.test.yaml");
   });
+});
+
+test("a stack file that says so is a sample, and only such a one", () => {
+  const sample = parseStackFile("Pulumi.a.yaml", "config:\n  capi-mgmt:sample: true\n");
+  assert.equal(isSample(sample), true);
+  for (const text of ["", "config:\n  capi-mgmt:sample: false\n", "config:\n  other:sample: true\n"]) {
+    assert.equal(isSample(parseStackFile("Pulumi.a.yaml", text)), false, text);
+  }
+});
+
+test("the stacks that ship with the program are samples, but for the lab's", () => {
+  const project = join(import.meta.dirname, "../..");
+  const samples = stackNames(project).filter((name) => isSample(readStackFile(project, name)));
+  assert.ok(samples.includes("dev") && samples.includes("prod"));
+  assert.ok(!samples.includes("lab"));
 });
 
 test("a stack without a file is told which stacks there are", () => {

@@ -13,7 +13,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 const { ensurePart, partDir, treeHash } = await import("../../lab/prepare/cache.ts");
 const { shellQuote } = await import("../../lab/environment.ts");
 const { parseEnvironment, parseStat, findProcesses } = await import("../../lab/processes.ts");
-const { Progress, formatSeconds, timeTable } = await import("../../lab/progress.ts");
+const { Progress, failureText, formatSeconds, timeTable } = await import("../../lab/progress.ts");
 const { lastLines, run } = await import("../../lab/run.ts");
 const { mirrorFile } = await import("../../lab/services/mirrorPath.ts");
 
@@ -42,16 +42,34 @@ test("the time table places each step on the common line", () => {
   );
 });
 
-test("progress reports a failed step and passes its error on", async () => {
+test("a failed step is reported, its error passed on, and what it did is in the log that the error names", async () => {
   const out = new PassThrough();
-  const progress = new Progress(out);
+  const logs = join(scratch, "logs");
+  const progress = new Progress(out, logs);
   const failure = new Error("no");
+  const breaks = progress.step("break it", (note) => {
+    note("first line");
+    note("second line");
+    return Promise.reject(failure);
+  });
+  await assert.rejects(breaks, failure);
+  const log = join(logs, "step-break-it.log");
+  assert.equal(failure.message, `break it: no\nlog: ${log}`);
+  assert.equal(readFileSync(log, "utf8"), "first line\nsecond line\nno\n");
   await assert.rejects(
-    progress.step("breaks", () => Promise.reject(failure)),
+    progress.step("waits for it", () => breaks),
     failure,
   );
+  assert.equal(failure.message, `break it: no\nlog: ${log}`, "an error names one log, the first step's");
+  assert.match(
+    failureText(failure),
+    /^break it: no\nlog: \S+\nnext: put the cause right and give the same command/,
+  );
+  assert.equal(failureText(new Error("--stack: unknown")), "--stack: unknown");
+  const own = progress.step("service", () => Promise.reject(new Error("ended")), "/lab/log/service.log");
+  await assert.rejects(own, { message: "service: ended\nlog: /lab/log/service.log" });
   assert.equal(progress.steps[0]?.failed, true);
-  assert.match(String(out.read()), /✗ breaks/);
+  assert.match(String(out.read()), /✗ break it/);
 });
 
 test("a command's error holds its last words and its exit code", async () => {

@@ -73,3 +73,10 @@ test("clouds.yaml is YAML, quotes what it must and names the CA", () => {
   assert.match(String(cloud?.["cacert"]), /\.lab\/ca\.pem$/);
   assert.equal(cloud?.["interface"], "public");
 });
+
+test("Keystone's keys of every kind are the lab's: none is looked for in /etc", () => {
+  const keystone = openstackConfigs(settings)["keystone.conf"];
+  for (const section of ["fernet_tokens", "fernet_receipts", "credential"]) {
+    assert.match(String(keystone?.[section]?.["key_repository"]), /^\/lab\/data\/keystone\//, section);
+  }
+});
