@@ -13,7 +13,6 @@ import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
-import { readKubeconfigOn } from "./lib/kubeconfig.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
 import { deployedVersions } from "./lib/versions.ts";
@@ -24,10 +23,9 @@ const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
-const { mirror, protect, clusterApi } = config;
+const { mirror, protect, clusterApi, kubeconfigs } = config;
 const { user, network: seedNetwork } = config.seed;
 const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
-const period = { readKubeconfigOn: readKubeconfigOn(new Date()) };
 
 const openstack = openstackProvider("openstack", credentials);
 const onOpenstack = { providers: { openstack } };
@@ -39,7 +37,7 @@ const onSeed = { connection: seed.connection, serverId: seed.serverId };
 
 const k3s = new K3s("k3s", {
   ...onSeed,
-  ...period,
+  kubeconfigs,
   serverName: seedName,
   user,
   dataVolumeId: seed.dataVolumeId,
@@ -58,7 +56,7 @@ const haCluster = new HaCluster(
   "cluster",
   {
     ...onSeed,
-    ...period,
+    kubeconfigs,
     clusterName,
     cluster: config.cluster,
     mirror,

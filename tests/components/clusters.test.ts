@@ -59,7 +59,7 @@ inBothModes(
       k3s: config.k3s,
       tools: config.tools,
       mirror,
-      readKubeconfigOn: 1,
+      kubeconfigs: config.kubeconfigs,
     });
     await recording.settled();
     const kubeconfig = recording.get("k3s-kubeconfig");
@@ -149,7 +149,7 @@ function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArg
     seedAddresses: pulumi.output(["203.0.113.102"]),
     controllers: new Controllers(),
     protect: { dataVolume: true, retainDataVolume: true, seed: true, cluster: true, network: true },
-    readKubeconfigOn: 1,
+    kubeconfigs: config.kubeconfigs,
     ...rest,
   };
 }
@@ -277,7 +277,7 @@ test("whatever changes the release makes the cluster be waited for again, and an
   // And the kubeconfig is read anew in time, before the certificate in it ends.
   assert.notEqual(
     await stdin("ha-kubeconfig", {}),
-    await stdin("ha-kubeconfig", {}, { readKubeconfigOn: 2 }),
+    await stdin("ha-kubeconfig", {}, { kubeconfigs: { rotation: 2 } }),
   );
 });
 
