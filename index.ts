@@ -14,7 +14,6 @@ import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
 import { proxySettings } from "./lib/proxy.ts";
-import { readKubeconfigOn } from "./lib/kubeconfig.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
 import { deployedVersions } from "./lib/versions.ts";
@@ -25,11 +24,10 @@ const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
-const { mirror, registries, protect, clusterApi } = config;
+const { mirror, registries, protect, clusterApi, kubeconfigs } = config;
 const proxy = proxySettings(config, credentials.authUrl);
 const { user, network: seedNetwork } = config.seed;
 const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
-const period = { readKubeconfigOn: readKubeconfigOn(new Date()) };
 
 const openstack = openstackProvider("openstack", credentials);
 const onOpenstack = { providers: { openstack } };
@@ -42,7 +40,7 @@ const { connection, serverId } = seed;
 const k3s = new K3s("k3s", {
   connection,
   serverId,
-  ...period,
+  kubeconfigs,
   serverName: seedName,
   user,
   dataVolumeId: seed.dataVolumeId,
@@ -72,7 +70,7 @@ const haCluster = new HaCluster(
   {
     connection,
     serverId,
-    ...period,
+    kubeconfigs,
     clusterName,
     cluster: config.cluster,
     mirror,

@@ -243,8 +243,11 @@ async function openWorkspace(
 
 let runs = 0;
 
-/** A new evaluation of index.ts each time: Node keeps what it imported by URL. What index.ts imports is kept. */
-function importProgram(projectDir: string): PulumiFn {
+/**
+ * The program of a project's folder, for whoever runs it with something around it. A new evaluation of index.ts each
+ * time: Node keeps what it imported by URL. What index.ts imports is kept.
+ */
+export function importProgram(projectDir: string): PulumiFn {
   return async () => {
     runs += 1;
     const url = `${pathToFileURL(join(projectDir, "index.ts")).href}?run=${runs}`;

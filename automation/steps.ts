@@ -38,6 +38,8 @@ export interface Step {
   readonly changes: readonly Change[];
   /** As the program gives them, or as the state has them where the program no longer does. */
   readonly inputs: Readonly<Record<string, unknown>>;
+  /** An earlier run made the resource and did not get it ready: the engine repeats what it did. */
+  readonly unfinished?: true;
   /** Seconds since the run began. */
   readonly started: number;
   /** Seconds since the run began; undefined while it runs, and for good if the run was ended before. */
@@ -175,6 +177,7 @@ function describe(metadata: StepEventMetadata, started: number): Step {
     protect: state?.protect === true,
     changes: changesOf(metadata),
     inputs: masked(state?.inputs ?? {}) as Record<string, unknown>,
+    ...((metadata.old?.initErrors ?? []).length > 0 ? { unfinished: true as const } : {}),
     started,
   };
 }

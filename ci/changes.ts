@@ -1,10 +1,11 @@
 /**
- * What a preview says will change, in one shape for both engines, and its fingerprint.
+ * What a preview says will change: one change a resource, its fingerprint, and whether it is among approved ones.
  *
- * Reads Pulumi's own `pulumi preview --json` (its PreviewDigest: `steps`, `changeSummary`) and what the embedded engine
- * prints (`resources`, each with its `op` and the paths that differ). Nothing in a Change can hold a secret: only names of properties are kept.
+ * Nothing in a Change can hold a secret: of values only a keyed digest is kept (ci/inputs.ts), of properties the names.
  */
 import { createHash } from "node:crypto";
+import type { Step } from "../automation/stack.ts";
+import type { Path, ProgramInputs } from "./inputs.ts";
 
 /** Pulumi's step operations, reduced to what a reviewer must tell apart. */
 export const OPERATIONS = ["create", "update", "replace", "delete", "same", "read"] as const;
@@ -18,16 +19,12 @@ export interface Change {
   readonly operation: Operation;
   /** Paths of the properties that differ, sorted; empty for create and delete. */
   readonly properties: readonly string[];
-}
-
-interface PreviewStep {
-  op: string;
-  urn: string;
-  /** The embedded engine's. */
-  changes?: Record<string, unknown>;
-  detailedDiff?: Record<string, unknown> | null;
-  diffReasons?: string[] | null;
-  replaceReasons?: string[] | null;
+  /** Digest of the values that the program gives the resource, without those that `unknown` names; empty for a delete. */
+  readonly digest: string;
+  /** Values that are not known before the deployment. */
+  readonly unknown: readonly Path[];
+  /** An earlier run made the resource and did not get it ready: its operation is repeated. */
+  readonly unfinished?: true;
 }
 
 /** Pulumi splits one replacement into three steps (create-replacement, replace, delete-replaced): one Change is enough. */
@@ -43,55 +40,50 @@ const OPERATION_OF_STEP: Record<string, Operation | undefined> = {
   discard: "delete",
   forget: "delete",
   same: "same",
-  refresh: "same",
   read: "read",
   "read-replacement": "replace",
   "discard-replaced": "replace",
 };
 
+/** Steps that alter nothing but the state's own record: the reading ahead of a preview, a replaced one that is gone. */
+const BOOKKEEPING: ReadonlySet<string> = new Set(["refresh", "remove-pending-replace"]);
+/** Steps after which the old resource is gone and nothing new is made. */
+const REMOVES: ReadonlySet<string> = new Set(["delete", "discard", "forget", "delete-replaced"]);
+
 /**
- * Reads the output of `pulumi preview --json`, or of the embedded engine's `preview --json`.
+ * The changes that a preview's steps mean.
  *
  * @returns one Change per resource in the order of the steps.
- * @throws Error when the text is not a preview, or names an operation this module does not know: a change that
+ * @throws Error for an operation this module does not know, or a resource whose values it has not seen: a change that
  *   cannot be classified must not be approved by accident.
  */
-export function parsePreview(text: string): Change[] {
-  let digest: { steps?: PreviewStep[]; resources?: PreviewStep[] };
-  try {
-    digest = JSON.parse(text) as typeof digest;
-  } catch (error) {
-    throw new Error(`not a preview: the text is not JSON (${(error as Error).message})`);
-  }
-  const steps = digest.steps ?? digest.resources;
-  if (!Array.isArray(steps))
-    throw new Error("not a preview: no list `steps` or `resources` (legal: the output of `preview --json`)");
+export function changesOf(steps: readonly Step[], inputs: ProgramInputs): Change[] {
   const changes = new Map<string, Change>();
   for (const step of steps) {
+    if (BOOKKEEPING.has(step.op)) continue;
     const operation = OPERATION_OF_STEP[step.op];
     if (operation === undefined) {
       throw new Error(
         `${step.urn}: unknown operation "${step.op}" (legal: ${Object.keys(OPERATION_OF_STEP).join(", ")})`,
       );
     }
-    const names = new Set([
-      ...Object.keys(step.detailedDiff ?? {}),
-      ...Object.keys(step.changes ?? {}),
-      ...(step.diffReasons ?? []),
-      ...(step.replaceReasons ?? []),
-    ]);
-    for (const property of changes.get(step.urn)?.properties ?? []) names.add(property);
-    const [type = "", name = ""] = splitUrn(step.urn);
-    const properties = operation === "update" || operation === "replace" ? [...names].sort() : [];
-    changes.set(step.urn, { urn: step.urn, type, name, operation, properties });
+    const before = changes.get(step.urn);
+    const names = new Set([...step.changes.map(({ path }) => path), ...(before?.properties ?? [])]);
+    const makes =
+      (operation === "create" || operation === "update" || operation === "replace") && !REMOVES.has(step.op);
+    const unknown = makes ? inputs.unknown(step.urn) : (before?.unknown ?? []);
+    changes.set(step.urn, {
+      urn: step.urn,
+      type: step.type,
+      name: step.name,
+      operation,
+      properties: operation === "update" || operation === "replace" ? [...names].sort() : [],
+      digest: makes ? inputs.digest(step.urn, unknown) : (before?.digest ?? ""),
+      unknown,
+      ...(step.unfinished === true || before?.unfinished === true ? { unfinished: true as const } : {}),
+    });
   }
   return [...changes.values()];
-}
-
-/** Type (the last of a `parent$child` chain) and name in a URN. */
-function splitUrn(urn: string): [type: string, name: string] {
-  const [, , typeChain = "", ...name] = urn.split("::");
-  return [typeChain.slice(typeChain.lastIndexOf("$") + 1), name.join("::")];
 }
 
 /** How many resources each operation touches, in the order of OPERATIONS, without the zeros. */
@@ -111,11 +103,11 @@ export function effectiveChanges(changes: readonly Change[]): Change[] {
 
 /**
  * A fingerprint of what will change: equal fingerprints mean that the same resources undergo the same operations in the
- * same properties, whatever the order. An `up` compares its fresh preview with the one that was approved by it.
+ * same properties and get the same values, whatever the order.
  */
 export function fingerprint(changes: readonly Change[]): string {
-  const lines = effectiveChanges(changes).map((change) =>
-    JSON.stringify([change.urn, change.operation, change.properties]),
+  const lines = effectiveChanges(changes).map(({ urn, operation, properties, digest, unknown }) =>
+    JSON.stringify([urn, operation, properties, digest, unknown]),
   );
   return createHash("sha256").update(lines.sort().join("\n")).digest("hex");
 }

@@ -1,73 +1,75 @@
 /**
  * Job `deploy`: brings one site to what the default branch says, if that is what was approved.
  *
- * A fresh preview must have the fingerprint of the note on the merge request that brought the commit: a deployment by
- * somebody else, or another merge request in between, stops the job before anything is touched. A direct push has no
- * note; it stops too, unless CAPI_MGMT_APPROVED_FINGERPRINT carries the fingerprint somebody looked at. With
- * CAPI_MGMT_REFRESH set, preview and deployment are against what the cloud has now: that undoes drift.
+ * A fresh preview must show nothing but changes that the note on the merge request of this commit recorded, value for
+ * value: a deployment by somebody else, or another merge request in between, stops the job before anything is touched.
+ * What a deployment that failed half way has left is part of those changes, so the job is simply run again. A direct push
+ * has no note; it stops too, unless CAPI_MGMT_APPROVED_FINGERPRINT carries the fingerprint somebody looked at, which a
+ * comment on the commit then records. With CAPI_MGMT_REFRESH set, preview and deployment are against what the cloud has
+ * now: that undoes drift. Preflight is the program's own first act.
  */
-import { effectiveChanges, fingerprint, parsePreview } from "./changes.ts";
-import { commandLine, run } from "./engine.ts";
-import { EXIT, gitlabOfJob, preflightVerdict, requireVariables, siteArgument } from "./job.ts";
-import { approvedFingerprint } from "./note.ts";
+import { type ApprovedChange, notApproved, recordedChanges, recordLine } from "./approval.ts";
+import { effectiveChanges, fingerprint } from "./changes.ts";
+import type { GitLab } from "./gitlab.ts";
+import { EXIT, type JobContext, requireVariables, runJob } from "./job.ts";
+import { approvedChanges } from "./note.ts";
 
-const site = siteArgument();
-try {
-  process.exitCode = await deploy();
-} catch (error) {
-  console.error(`deploy of ${site}: ${(error as Error).message}`);
-  process.exitCode = EXIT.failed;
+/** First line of the comment on a commit that records an approval by hand. */
+function commentMarker(site: string): string {
+  return `<!-- capi-mgmt approval site=${site} -->`;
 }
 
-async function deploy(): Promise<number> {
-  const refresh = (process.env["CAPI_MGMT_REFRESH"] ?? "") !== "";
-  const preview = await run(...commandLine("preview", site, refresh));
-  if (preview.exitCode !== 0)
-    throw new Error(`the preview failed with exit code ${preview.exitCode}; nothing was changed`);
-  const changes = parsePreview(preview.stdout);
-  const effective = effectiveChanges(changes);
+export async function deploy({ site, engine, gitlab, environment }: JobContext): Promise<number> {
+  const refresh = (environment["CAPI_MGMT_REFRESH"] ?? "") !== "";
+  const preview = await engine.preview(site, refresh);
+  if ("failure" in preview) throw new Error(`the preview failed; nothing was changed\n${preview.failure}`);
+  const effective = effectiveChanges(preview.changes);
   if (effective.length === 0) {
     console.log(`${site}: nothing to change`);
     return EXIT.ok;
   }
-  const fresh = fingerprint(changes);
-  const approved = await approvedChange();
-  if (approved !== fresh) {
-    console.error(
-      [
-        `${site}: the changes are not the ones that were approved; nothing was changed.`,
-        `  approved: ${approved ?? "none found"}`,
-        `  now:      ${fresh}`,
-        ...effective.map((change) => `  ${change.operation} ${change.urn} ${change.properties.join(", ")}`),
-        "Look at these changes. To go on, run the job again with CAPI_MGMT_APPROVED_FINGERPRINT set to the second value,",
-        "or open a merge request whose preview shows them.",
-      ].join("\n"),
-    );
-    return EXIT.notApproved;
+  const { CI_COMMIT_SHA: commit } = requireVariables(["CI_COMMIT_SHA"], environment);
+  const fresh = fingerprint(preview.changes);
+  if (environment["CAPI_MGMT_APPROVED_FINGERPRINT"] === fresh) {
+    // Before the first change: should this run fail, the rest of it is approved for this commit.
+    const text = `Deployment of \`${site}\` approved by its fingerprint \`${fresh.slice(0, 12)}…\`, ${effective.length} changes.`;
+    await gitlab.putCommitComment(commit, [commentMarker(site), text, "", recordLine(effective)].join("\n"));
+  } else {
+    const approved = await approvedFor(site, commit, gitlab);
+    const others = notApproved(effective, approved, preview.inputs);
+    if (others.length > 0) {
+      console.error(
+        [
+          `${site}: the changes are not the ones that were approved; nothing was changed.`,
+          `  approved: ${approved.length === 0 ? "none found" : `${approved.length} changes`}`,
+          `  now:      ${effective.length} changes, fingerprint ${fresh}; not approved of them:`,
+          ...others.map((change) => `  ${change.operation} ${change.urn} ${change.properties.join(", ")}`),
+          "Look at these changes. To go on, run the job again with CAPI_MGMT_APPROVED_FINGERPRINT set to that fingerprint",
+          "(docs/pipeline.md says how), or open a merge request whose preview shows them.",
+        ].join("\n"),
+      );
+      return EXIT.notApproved;
+    }
+    console.log(`${site}: ${effective.length} changes, all among the ${approved.length} approved ones`);
   }
-  const preflight = await preflightVerdict(site);
-  if (preflight.verdict === "fail") {
-    throw new Error(`preflight failed; nothing was changed\n${preflight.findings.join("\n")}`);
-  }
-  const up = await run(...commandLine("up", site, refresh));
-  process.stdout.write(up.stdout);
-  if (up.exitCode !== 0)
+  const failure = await engine.up(site, refresh);
+  if (failure !== undefined) {
     throw new Error(
-      `up ended with exit code ${up.exitCode}: run the job again, it continues where it stopped`,
+      `the deployment failed: run the job again, what is left of the approved changes is approved\n${failure}`,
     );
+  }
   return EXIT.ok;
 }
 
-async function approvedChange(): Promise<string | undefined> {
-  const given = process.env["CAPI_MGMT_APPROVED_FINGERPRINT"];
-  if (given !== undefined && given !== "") return given;
-  const { CI_COMMIT_SHA } = requireVariables(["CI_COMMIT_SHA"]);
-  const gitlab = gitlabOfJob();
-  const mergeRequest = await gitlab.mergeRequestOf(CI_COMMIT_SHA);
-  if (mergeRequest === undefined) return undefined;
-  for (const note of await gitlab.notes(mergeRequest)) {
-    const approved = approvedFingerprint(site, note);
-    if (approved !== undefined) return approved;
-  }
-  return undefined;
+/** What the merge request of a commit and the comments on the commit approve. */
+async function approvedFor(site: string, commit: string, gitlab: GitLab): Promise<ApprovedChange[]> {
+  const mergeRequest = await gitlab.mergeRequestOf(commit);
+  const notes = mergeRequest === undefined ? [] : await gitlab.notes(mergeRequest);
+  const comments = await gitlab.commitComments(commit);
+  return [
+    ...notes.flatMap((note) => approvedChanges(site, note)),
+    ...comments.filter((text) => text.startsWith(commentMarker(site))).flatMap(recordedChanges),
+  ];
 }
+
+if (import.meta.main) await runJob("deploy", deploy);

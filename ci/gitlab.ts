@@ -1,5 +1,6 @@
 /**
- * The few calls of GitLab's REST API (v4) that the pipeline makes: notes on a merge request, issues, merge requests.
+ * The few calls of GitLab's REST API (v4) that the pipeline makes: notes on a merge request, comments on a commit, issues,
+ * merge requests.
  *
  * Authenticates with a project access token (scope `api`) in the header PRIVATE-TOKEN, as GitLab documents; the token
  * never stands in a URL or an error.
@@ -18,6 +19,11 @@ interface Note {
   readonly id: number;
   readonly body: string;
   readonly system: boolean;
+  readonly author: { readonly id: number };
+}
+
+interface CommitComment {
+  readonly note: string;
   readonly author: { readonly id: number };
 }
 
@@ -68,6 +74,20 @@ export class GitLab {
     return (await this.ownNotes(`/merge_requests/${mergeRequest}/notes`)).map(({ body }) => body);
   }
 
+  /** The comments that this token's user has left on a commit. */
+  async commitComments(commit: string): Promise<string[]> {
+    const me = await this.me();
+    const comments = await this.list<CommitComment>(`/repository/commits/${commit}/comments`);
+    return comments.filter(({ author }) => author.id === me).map(({ note }) => note);
+  }
+
+  /** Comments on a commit, unless the very same text stands there. */
+  async putCommitComment(commit: string, note: string): Promise<void> {
+    const before = await this.commitComments(commit);
+    if (before.some((text) => text.trimEnd() === note.trimEnd())) return;
+    await this.call("POST", `/repository/commits/${commit}/comments`, { note });
+  }
+
   /** The merged merge request that brought a commit onto the default branch, or undefined for a direct push. */
   async mergeRequestOf(commit: string): Promise<number | undefined> {
     const found = await this.list<MergeRequest>(`/repository/commits/${commit}/merge_requests`);
@@ -114,6 +134,11 @@ export class GitLab {
     });
   }
 
+  /** Whether a merge request from `branch` is open. */
+  async hasOpenMergeRequest(branch: string, target: string): Promise<boolean> {
+    return (await this.openMergeRequestOf(branch, target)) !== undefined;
+  }
+
   /** Opens a merge request from `branch`, unless one is open already. */
   async openMergeRequest(
     branch: string,
@@ -121,8 +146,7 @@ export class GitLab {
     title: string,
     description: string,
   ): Promise<"created" | "updated"> {
-    const query = new URLSearchParams({ state: "opened", source_branch: branch, target_branch: target });
-    const [open] = await this.list<MergeRequest>(`/merge_requests?${query.toString()}`);
+    const open = await this.openMergeRequestOf(branch, target);
     if (open !== undefined) {
       await this.call("PUT", `/merge_requests/${open.iid}`, { title, description });
       return "updated";
@@ -139,8 +163,17 @@ export class GitLab {
 
   /** Whoever may comment could write our marker: only the token's own notes count. */
   private async ownNotes(path: string): Promise<Note[]> {
-    const me = (await this.send("GET", "/user")) as { id: number };
-    return (await this.list<Note>(path)).filter(({ system, author }) => !system && author.id === me.id);
+    const me = await this.me();
+    return (await this.list<Note>(path)).filter(({ system, author }) => !system && author.id === me);
+  }
+
+  private async me(): Promise<number> {
+    return ((await this.send("GET", "/user")) as { id: number }).id;
+  }
+
+  private async openMergeRequestOf(branch: string, target: string): Promise<MergeRequest | undefined> {
+    const query = new URLSearchParams({ state: "opened", source_branch: branch, target_branch: target });
+    return (await this.list<MergeRequest>(`/merge_requests?${query.toString()}`))[0];
   }
 
   private async openIssue(title: string, label: string): Promise<Issue | undefined> {

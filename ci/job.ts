@@ -2,14 +2,16 @@
  * What the pipeline's jobs share: the variables GitLab gives them, and the verdicts of preflight and policy.
  */
 import { join } from "node:path";
-import { run } from "./engine.ts";
+import { execa } from "execa";
 import { GitLab } from "./gitlab.ts";
 import type { Verdict } from "./note.ts";
+import { withoutSecrets } from "./secrets.ts";
+import { type Engine, engine } from "./site.ts";
 
 const root = join(import.meta.dirname, "..");
 
 /** Exit codes of every job, told in docs/pipeline.md. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, drift: 3, notApproved: 4 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 64, drift: 3, notApproved: 4 } as const;
 
 /**
  * The value of a variable that GitLab or the project's settings must give.
@@ -43,24 +45,55 @@ export function gitlabOfJob(environment: NodeJS.ProcessEnv = process.env): GitLa
   });
 }
 
-/** The one argument of a job: the site, which must be a stack's name. */
-export function siteArgument(): string {
+/** What is asked of a site beside its preview; the real ones are `verdicts`. */
+export interface Verdicts {
+  policy(site: string): Promise<Verdict>;
+  preflight(site: string): Promise<Verdict>;
+}
+
+/** What a job of one site works with. */
+export interface JobContext {
+  /** Name of the stack. */
+  readonly site: string;
+  readonly engine: Engine;
+  readonly gitlab: GitLab;
+  /** Asks policy and preflight. */
+  readonly verdicts: Verdicts;
+  readonly environment: NodeJS.ProcessEnv;
+  /** The checkout. */
+  readonly root: string;
+}
+
+/** Runs the job that this process was started for; sets its exit code. */
+export async function runJob(name: string, job: (context: JobContext) => Promise<number>): Promise<void> {
   const [site, ...rest] = process.argv.slice(2);
   if (site === undefined || rest.length > 0 || !/^[A-Za-z0-9_.-]+$/.test(site)) {
-    console.error(`usage: node ${process.argv[1] ?? "ci/JOB.ts"} SITE`);
-    process.exit(EXIT.usage);
+    console.error(`usage: node ci/${name}.ts SITE`);
+    process.exitCode = EXIT.usage;
+    return;
   }
-  return site;
+  const environment = process.env;
+  try {
+    const gitlab = gitlabOfJob(environment);
+    process.exitCode = await job({ site, engine, gitlab, verdicts, environment, root });
+  } catch (error) {
+    console.error(withoutSecrets(`${name} of ${site}: ${(error as Error).message}`));
+    process.exitCode = EXIT.failed;
+  }
+}
+
+/** Runs a program of bin/ and gives what it printed on standard output; its standard error is shown. */
+export async function runBin(name: string, ...args: string[]): Promise<{ exitCode: number; stdout: string }> {
+  const program = ["--no-warnings", join(root, "bin", `${name}.ts`), ...args];
+  const { exitCode, stdout } = await execa(process.execPath, program, {
+    ...{ cwd: root, stdin: "ignore", stderr: "inherit", reject: false },
+  });
+  return { exitCode: exitCode ?? 1, stdout };
 }
 
 /** Runs preflight for a site; a run that gives no verdict is a failure, never a pass. */
-export async function preflightVerdict(site: string): Promise<Verdict> {
-  const result = await run(process.execPath, [
-    "--no-warnings",
-    join(root, "bin/preflight.ts"),
-    site,
-    "--json",
-  ]);
+async function preflightVerdict(site: string): Promise<Verdict> {
+  const result = await runBin("preflight", site, "--json");
   return readVerdict(result.stdout, "preflight", (checks) =>
     checks
       .filter((check) => check["verdict"] !== "pass")
@@ -72,10 +105,12 @@ export async function preflightVerdict(site: string): Promise<Verdict> {
 }
 
 /** Judges the site's offline plan by the policy rules. */
-export async function policyVerdict(site: string): Promise<Verdict> {
-  const result = await run(process.execPath, ["--no-warnings", join(root, "bin/policy.ts"), site, "--json"]);
+async function policyVerdict(site: string): Promise<Verdict> {
+  const result = await runBin("policy", site, "--json");
   return readVerdict(result.stdout, "policy", policyLines);
 }
+
+const verdicts: Verdicts = { policy: policyVerdict, preflight: preflightVerdict };
 
 type Item = Record<string, unknown>;
 

@@ -30,8 +30,14 @@ export function childPipeline(mode: Mode, sites: readonly Site[]): Record<string
       interruptible: false,
     };
     if (mode === "deploy") {
-      job["environment"] = { name: site.name };
-      if (site.tier === "production") job["when"] = "manual";
+      job["environment"] = {
+        name: site.name,
+        deployment_tier: site.tier === "staging" ? "staging" : "production",
+      };
+      if (site.tier !== "staging") job["when"] = "manual";
+    } else {
+      // Not a deployment, but with the variables of the site's environment.
+      job["environment"] = { name: site.name, action: "verify" };
     }
     return [`${mode} ${site.name}`, job] as const;
   });

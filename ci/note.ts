@@ -4,6 +4,7 @@
  * Pulumi writes such notes only through its own cloud service; with a self-managed S3 backend a job writes its own.
  * One note per site, found again by the marker in its first line, so that a new push updates it in place.
  */
+import { type ApprovedChange, recordedChanges, recordLine } from "./approval.ts";
 import { type Change, countChanges, effectiveChanges, fingerprint, type Operation } from "./changes.ts";
 
 /** What policy or preflight said of a site. `skipped` is reported, never taken for a pass. */
@@ -41,17 +42,16 @@ const VERDICT: Record<Verdict["verdict"], string> = {
   skipped: "⏭️ skipped",
 };
 
-/** The marker by which the note of a site is found again; carries the fingerprint that an `up` on main must match. */
+/** The marker by which the note of a site is found again; with the fingerprint, for readers of the note's source. */
 export function marker(site: string, print?: string): string {
   return print === undefined
     ? `<!-- capi-mgmt preview site=${site} `
     : `<!-- capi-mgmt preview site=${site} fingerprint=${print} -->`;
 }
 
-/** The fingerprint a note approved, or undefined when the note is of another site or of a failed preview. */
-export function approvedFingerprint(site: string, note: string): string | undefined {
-  if (!note.startsWith(marker(site))) return undefined;
-  return /^<!-- capi-mgmt preview site=\S+ fingerprint=([0-9a-f]{64}) -->/.exec(note)?.[1];
+/** The changes a note approves: none when it is of another site or of a failed preview. */
+export function approvedChanges(site: string, note: string): ApprovedChange[] {
+  return note.startsWith(marker(site)) ? recordedChanges(note) : [];
 }
 
 /** Renders the note as GitLab markdown. */
@@ -69,6 +69,7 @@ export function renderNote(input: NoteInput): string {
   }
   lines.push(...verdict("Policy", input.policy), ...verdict("Preflight", input.preflight));
   lines.push("", `[Job](${input.jobUrl}) · commit ${input.commit.slice(0, 8)}`);
+  if (input.failure === undefined) lines.push("", recordLine(changes));
   return `${lines.join("\n")}\n`;
 }
 

@@ -7,8 +7,7 @@ import { join } from "node:path";
 import { withReference } from "../config/reference.ts";
 import { describeProposal, proposeDefaults } from "../releases/proposal.ts";
 import type { Finding } from "../releases/releases.ts";
-import { run } from "./engine.ts";
-import { EXIT, gitlabOfJob, requireVariables } from "./job.ts";
+import { EXIT, gitlabOfJob, requireVariables, runBin } from "./job.ts";
 
 const BRANCH = "capi-mgmt/releases";
 const LABEL = "capi-mgmt-releases";
@@ -69,8 +68,7 @@ async function propose(): Promise<number> {
 async function checkReleases(): Promise<Finding[]> {
   const sources = (process.env["CAPI_MGMT_RELEASES"] ?? "").split(" ").filter((word) => word !== "");
   const args = sources.flatMap((source) => ["--manifest", source]);
-  const program = ["--no-warnings", join(root, "bin/check-releases.ts"), "--json", ...args];
-  const { exitCode, stdout } = await run(process.execPath, program);
+  const { exitCode, stdout } = await runBin("check-releases", "--json", ...args);
   // 2 and 3 are reports too, docs/cli.md.
   if (![0, 2, 3].includes(exitCode)) throw new Error(`bin/check-releases ended with exit code ${exitCode}`);
   return (JSON.parse(stdout) as { releases: Finding[] }).releases;

@@ -1,9 +1,9 @@
 /**
  * Which sites a change touches, and the child pipeline that previews just those.
  *
- * A site is a stack: a file Pulumi.<stack>.yaml, without the lab's. A change to a stack's own file concerns that site;
- * a change to a configuration layer concerns the sites that name it; any other change that the program can see
- * concerns every site; documentation and tests concern none.
+ * A site is a stack: a file Pulumi.<stack>.yaml that is no sample, and whose `pipeline.tier` is not `none`. A change to a
+ * stack's own file concerns that site; a change to a configuration layer concerns the sites that name it; any other
+ * change that a preview or a deployment can see concerns every site; documentation and tests concern none.
  */
 import { inspectStack } from "../config/program.ts";
 import { stackNames } from "../config/stackFile.ts";
@@ -11,27 +11,25 @@ import { stackNames } from "../config/stackFile.ts";
 export interface Site {
   readonly name: string;
   readonly layers: readonly string[];
-  /** `staging` sites are deployed by the pipeline of main; `production` sites wait for a person. */
-  readonly tier: "staging" | "production";
+  /** `staging` sites are deployed by the pipeline of the default branch; all others wait for a person. */
+  readonly tier: "staging" | "production" | "none";
 }
 
-/** Changes below these paths cannot change what a site becomes. */
-const WITHOUT_EFFECT = [
+/** Nothing below these paths is run by a preview or a deployment, or read by one. */
+export const WITHOUT_EFFECT: readonly RegExp[] = [
   /^docs\//,
   /^tests\//,
   /^lab\//,
-  /^engine\//,
-  /\.md$/,
-  /^\.gitlab-ci\.yml$/,
-  /^ci\//,
   /^\.ci\//,
-  /^\.gitignore$/,
+  /\.md$/,
+  /^(CODEOWNERS|LICENSE|knip\.json|\.editorconfig|\.gitignore)$/,
   /^\.prettier/,
   /^eslint\.config/,
 ];
 
 /**
- * The sites of a checkout, by name: every stack but the lab's, or those that `only` names, separated by spaces.
+ * The sites of a checkout, by name: every stack but samples and those of tier `none`, or those that `only` names,
+ * separated by spaces.
  *
  * A site whose file is wrong is still a site: its preview is what tells the author.
  *
@@ -44,15 +42,19 @@ export function readSites(root: string, only = ""): Site[] {
   if (unknown.length > 0) {
     throw new Error(`CAPI_MGMT_SITES: no such stack (got ${unknown.join(" ")}; legal: ${stacks.join(", ")})`);
   }
-  return stacks
-    .filter((name) => (wanted.length === 0 ? name !== "lab" : wanted.includes(name)))
-    .map((name) => {
-      const { layers = [], pipeline } = inspectStack(root, name).values as {
-        layers?: string[];
-        pipeline?: { tier?: string };
-      };
-      return { name, layers, tier: pipeline?.tier === "staging" ? "staging" : "production" };
-    });
+  return stacks.flatMap((name): Site[] => {
+    const values = inspectStack(root, name).values as StackValues;
+    const { layers = [], pipeline, sample = false } = values;
+    const tier = pipeline?.tier === "staging" || pipeline?.tier === "none" ? pipeline.tier : "production";
+    const isSite = wanted.length > 0 ? wanted.includes(name) : !sample && tier !== "none";
+    return isSite ? [{ name, layers, tier }] : [];
+  });
+}
+
+interface StackValues {
+  readonly layers?: string[];
+  readonly pipeline?: { readonly tier?: string };
+  readonly sample?: boolean;
 }
 
 /** The sites that a set of changed files (paths relative to the checkout) concerns. */

@@ -58,8 +58,8 @@ export interface HaClusterArgs {
   readonly controllers: pulumi.Resource;
   /** Section `protect` of the configuration. */
   readonly protect: ProtectConfig;
-  /** A change reads the kubeconfig anew: its certificate ends after a year. */
-  readonly readKubeconfigOn: number;
+  /** Section `kubeconfigs` of the configuration: a change reads the kubeconfig anew, for its certificate ends after a year. */
+  readonly kubeconfigs: Config["kubeconfigs"];
 }
 
 /** A cluster of which every condition is as it should be. */
@@ -270,7 +270,7 @@ export class HaCluster extends pulumi.ComponentResource {
       {
         connection,
         script: clusterKubeconfigScript(this.target(args)),
-        runAgainOn: [serverId, ready.stdout, args.readKubeconfigOn],
+        runAgainOn: [serverId, ready.stdout, args.kubeconfigs.rotation],
         secretOutput: true,
       },
       { parent: this },

@@ -35,8 +35,8 @@ export interface K3sArgs {
   readonly registries: RegistriesConfig;
   /** The way out. Default: directly. */
   readonly proxy?: ProxySettings | undefined;
-  /** A change reads the kubeconfig anew: its certificate ends after a year. */
-  readonly readKubeconfigOn: number;
+  /** Section `kubeconfigs` of the configuration: a change reads the kubeconfig anew, for its certificate ends after a year. */
+  readonly kubeconfigs: Config["kubeconfigs"];
 }
 
 /** A running k3s. */
@@ -95,7 +95,7 @@ export class K3s extends pulumi.ComponentResource {
             server: `https://${address}:${K3S_API_PORT}`,
           }),
         ),
-        runAgainOn: [args.serverId, args.readKubeconfigOn],
+        runAgainOn: [args.serverId, args.kubeconfigs.rotation],
         secretOutput: true,
       },
       // The file that it prints is k3s's. And whoever has this kubeconfig may count on kubectl being on the seed.

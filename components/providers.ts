@@ -6,6 +6,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
+import { endingSoon } from "../lib/kubeconfig.ts";
 
 /**
  * OpenStack with the site's application credential. What the SDK would otherwise take from the runner's environment is
@@ -27,6 +28,17 @@ export function openstackProvider(name: string, credentials: Credentials): opens
   });
 }
 
+/** Says in time that a copy of a kubeconfig must be read anew. Not the program's to do: what it asks for never depends on the day. */
+async function warnOfEnd(cluster: string, kubeconfig: string): Promise<string> {
+  const end = endingSoon(kubeconfig, new Date());
+  if (end !== undefined) {
+    await pulumi.log.warn(
+      `the copy of ${cluster}'s kubeconfig ends on ${end}: raise kubeconfigs.rotation, and it is read anew`,
+    );
+  }
+  return kubeconfig;
+}
+
 /**
  * A Kubernetes cluster.
  *
@@ -40,7 +52,7 @@ export function clusterProvider(
   identity: string,
 ): k8s.Provider {
   return new k8s.Provider(name, {
-    kubeconfig: pulumi.secret(kubeconfig),
+    kubeconfig: pulumi.secret(kubeconfig).apply((copy) => warnOfEnd(identity, copy)),
     clusterIdentifier: identity,
     enableServerSideApply: true,
   });

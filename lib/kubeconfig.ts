@@ -111,12 +111,16 @@ export function kubeconfigExpiry(kubeconfig: string): string | undefined {
 }
 
 /**
- * How long a copy of a kubeconfig is used before it is read anew. Cluster API and k3s issue certificates for a year
- * and replace them before half of it, or a quarter, is left (CAPI #3113); within this time a copy never ends.
+ * A copy whose certificate ends within this time is read anew. What it is copied from has a newer one by then: both are
+ * issued for a year, Cluster API renews its own at half of it (CAPI #3113), k3s whenever
+ * it starts with under 120 days left.
  */
-const PERIOD_DAYS = 60;
+const RENEW_BEFORE_DAYS = 90;
 
-/** A number that changes each time copies of kubeconfigs have to be read anew. */
-export function readKubeconfigOn(now: Date): number {
-  return Math.floor(now.valueOf() / (PERIOD_DAYS * 24 * 60 * 60 * 1000));
+/** The day (YYYY-MM-DD) a copy of a kubeconfig ends, if that is so soon that it has to be read anew; else undefined. */
+export function endingSoon(kubeconfig: string, now: Date): string | undefined {
+  const end = kubeconfigExpiry(kubeconfig);
+  if (end === undefined) return undefined;
+  const days = (Date.parse(end) - now.valueOf()) / (24 * 60 * 60 * 1000);
+  return days < RENEW_BEFORE_DAYS ? end.slice(0, 10) : undefined;
 }

@@ -14,15 +14,12 @@ const TYPE = {
 
 /** SSH and the Kubernetes API: what an attacker looks for first. */
 const GUARDED_PORTS = [22, 6443];
-/** The stack whose network nobody outside its host can reach. */
-const LAB = "lab";
 
 /** Ports 22 and 6443 are not open to the whole internet. */
 const closedPorts: Rule = {
   name: "closed-ports",
   description: "SSH and the Kubernetes APIs are open to named networks only.",
-  check: ({ stack, config, resources }) => {
-    if (stack === LAB) return [];
+  check: ({ config, resources }) => {
     const violations: Violation[] = ofType(resources, TYPE.securityGroupRule)
       .filter(
         ({ inputs }) =>
@@ -57,13 +54,12 @@ const closedPorts: Rule = {
   },
 };
 
-/** Stacks that are not for development keep what cannot be made again. */
+/** Production sites keep what cannot be made again. */
 const protectedData: Rule = {
   name: "protected-data",
-  description:
-    "The seed's data volume and the HA cluster are protected on every site but development and lab.",
-  check: ({ config, resources, stack }) => {
-    if (stack === LAB || config.layers.includes("development")) return [];
+  description: "The seed's data volume and the HA cluster are protected where pipeline.tier is production.",
+  check: ({ config, resources }) => {
+    if (config.pipeline.tier !== "production") return [];
     const violations = ofType(resources, TYPE.volume)
       .filter(({ name, protect }) => name.endsWith("-data") && !protect)
       .map(({ name }) => ({ subject: name, message: "is not protected: set protect.dataVolume to true" }));
@@ -84,7 +80,7 @@ const PIN = "bin/check-releases --pin writes it for the versions that come with 
 const pinnedVersions: Rule = {
   name: "pinned-versions",
   description: "Every download has an exact version, and binaries, manifests and images a checksum.",
-  check: ({ config, defaults, resources, stack }) => {
+  check: ({ config, defaults, resources }) => {
     const violations: Violation[] = ofType(resources, TYPE.release)
       .filter(
         ({ inputs }) => typeof inputs["version"] !== "string" || !/^v?\d+\.\d+\.\d+/.test(inputs["version"]),
@@ -93,7 +89,6 @@ const pinnedVersions: Rule = {
         subject: name,
         message: "has no exact chart version: set the version beside its repository",
       }));
-    if (stack === LAB) return violations;
     // A checksum file beside the download proves that it is whole, not that its origin is honest.
     const withFile = "is held only against the checksum file of its own origin";
     const withoutFile = "is taken as served";
@@ -130,7 +125,7 @@ const pinnedVersions: Rule = {
 const verifiedTls: Rule = {
   name: "verified-tls",
   description: "TLS is verified everywhere, and nothing is fetched without it.",
-  check: ({ config, resources, stack }) => {
+  check: ({ config, resources }) => {
     const violations: Violation[] = ofType(resources, TYPE.openstackProvider)
       .filter(({ inputs }) => inputs["insecure"] === true || inputs["insecure"] === "true")
       .map(({ name }) => ({
@@ -148,7 +143,6 @@ const verifiedTls: Rule = {
             'lets the cloud controller manager and Cinder\'s driver take any certificate: set the value addons.openstack.cloudConfig.global to {"tls-insecure": "false"}',
         })),
     );
-    if (stack === LAB) return violations;
     for (const [path, url] of [
       ["openstack.authUrl", config.openstack.authUrl],
       ["mirror.url", config.mirror.url],

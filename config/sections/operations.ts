@@ -76,6 +76,13 @@ export const magnum = z.strictObject({
   templates,
 });
 
+export const kubeconfigs = z.strictObject({
+  rotation: wholeNumber(1, 1000000).meta({
+    description:
+      "Raise it to read the copies of the kubeconfigs of k3s and the cluster anew: their certificates end after a year. A deployment warns 90 days before, and the nightly pipeline raises it in a merge request.",
+  }),
+});
+
 export const protect = z.strictObject({
   dataVolume: flag.meta({ description: "Refuse to delete the seed's data volume." }),
   retainDataVolume: flag.meta({
@@ -105,8 +112,8 @@ export const policy = z.strictObject({
 });
 
 export const pipeline = z.strictObject({
-  tier: choice("staging", "production").meta({
+  tier: choice("staging", "production", "none").meta({
     description:
-      "How the pipeline of the default branch deploys the site: staging by itself, production when a person says so.",
+      "How the pipeline deploys the site: staging by itself, production when a person says so; none leaves the stack out of the pipeline.",
   }),
 });

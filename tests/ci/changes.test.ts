@@ -1,92 +1,71 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countChanges, fingerprint, parsePreview } from "../../ci/changes.ts";
+import { changesOf, countChanges, fingerprint } from "../../ci/changes.ts";
+import type { Step } from "../../automation/stack.ts";
+import { inputsOf, type Previewed, previewOf, stepsOf, urnOf } from "../support/previews.ts";
 
-const urn = (type: string, name: string) =>
-  `urn:pulumi:prod::capi-mgmt::capi-mgmt:components:Seed$${type}::${name}`;
-const volume = urn("openstack:blockstorage/volume:Volume", "seed-data");
-const server = urn("openstack:compute/instance:Instance", "seed");
-
-function digest(...steps: object[]): string {
-  return JSON.stringify({ steps, changeSummary: {} });
-}
-
-void test("each operation of Pulumi's digest becomes one change", () => {
-  const changes = parsePreview(
-    digest(
-      { op: "create", urn: volume },
-      { op: "create-replacement", urn: server, detailedDiff: { imageId: { kind: "update-replace" } } },
-      { op: "replace", urn: server, detailedDiff: { imageId: { kind: "update-replace" } } },
-      { op: "delete-replaced", urn: server },
-    ),
+void test("each operation of Pulumi's engine becomes one change a resource", () => {
+  const { changes } = previewOf({
+    volume: { op: "create" },
+    server: [
+      { op: "create-replacement", paths: ["imageId"] },
+      { op: "replace", paths: ["imageId"] },
+      { op: "delete-replaced" },
+    ],
+    rule: { op: "delete" },
+    network: [{ op: "refresh", paths: ["tags"] }, { op: "same" }],
+  });
+  assert.deepEqual(
+    changes.map(({ name, operation, properties }) => [name, operation, properties]),
+    [
+      ["volume", "create", []],
+      ["server", "replace", ["imageId"]],
+      ["rule", "delete", []],
+      ["network", "same", []],
+    ],
   );
-  assert.deepEqual(changes, [
-    {
-      urn: volume,
-      type: "openstack:blockstorage/volume:Volume",
-      name: "seed-data",
-      operation: "create",
-      properties: [],
-    },
-    {
-      urn: server,
-      type: "openstack:compute/instance:Instance",
-      name: "seed",
-      operation: "replace",
-      properties: ["imageId"],
-    },
-  ]);
-  assert.deepEqual(countChanges(changes), { create: 1, replace: 1 });
+  assert.deepEqual(countChanges(changes), { create: 1, replace: 1, delete: 1, same: 1 });
 });
 
 void test("an operation nobody knows is refused, not passed over", () => {
-  assert.throws(
-    () => parsePreview(digest({ op: "teleport", urn: volume })),
-    /unknown operation "teleport" \(legal: create, /,
-  );
+  const steps = stepsOf({ volume: { op: "teleport" as Step["op"] } });
+  assert.throws(() => changesOf(steps, inputsOf({})), /unknown operation "teleport" \(legal: create, /);
 });
 
-void test("what is not a preview is refused with what is legal", () => {
-  assert.throws(() => parsePreview("error: no stack"), /^Error: not a preview: the text is not JSON/);
-  assert.throws(
-    () => parsePreview("{}"),
-    /no list `steps` or `resources` \(legal: the output of `preview --json`\)/,
-  );
+void test("a preview whose values were not seen is refused", () => {
+  const unseen = () => {
+    throw new Error("its values are not known");
+  };
+  const steps = stepsOf({ volume: { op: "create" } });
+  assert.throws(() => changesOf(steps, { unknown: unseen, digest: unseen }), /its values are not known/);
 });
 
 void test("the fingerprint is of what changes, whatever the order and what stays the same", () => {
-  const one = parsePreview(
-    digest({ op: "create", urn: volume }, { op: "update", urn: server, diffReasons: ["b", "a"] }),
-  );
-  const two = parsePreview(
-    digest(
-      { op: "same", urn: urn("t", "other") },
-      { op: "update", urn: server, diffReasons: ["a", "b"] },
-      { op: "create", urn: volume },
-    ),
-  );
-  assert.equal(fingerprint(one), fingerprint(two));
+  const one = previewOf({ volume: { op: "create" }, server: { op: "update", paths: ["b", "a"] } });
+  const two = previewOf({
+    other: { op: "same" },
+    server: { op: "update", paths: ["a", "b"] },
+    volume: { op: "create" },
+  });
+  assert.equal(fingerprint(one.changes), fingerprint(two.changes));
 });
 
-void test("the fingerprint differs when an operation, a resource or a property does", () => {
-  const prints = [
-    digest({ op: "update", urn: server, diffReasons: ["a"] }),
-    digest({ op: "update", urn: server, diffReasons: ["b"] }),
-    digest({ op: "replace", urn: server, diffReasons: ["a"] }),
-    digest({ op: "update", urn: volume, diffReasons: ["a"] }),
-    digest(),
-  ].map((text) => fingerprint(parsePreview(text)));
+void test("the fingerprint differs when an operation, a resource, a property or a value does", () => {
+  const update: Previewed = { op: "update", paths: ["a"], inputs: { a: "image-1" } };
+  const previews: Record<string, Previewed>[] = [
+    { server: update },
+    { server: { ...update, paths: ["b"] } },
+    { server: { ...update, op: "replace" } },
+    { volume: update },
+    { server: { ...update, inputs: { a: "image-2" } } },
+    {},
+  ];
+  const prints = previews.map((resources) => fingerprint(previewOf(resources).changes));
   assert.equal(new Set(prints).size, prints.length);
 });
 
-void test("the embedded engine's preview has the fingerprint of Pulumi's", () => {
-  const embedded = JSON.stringify({
-    resources: [
-      { op: "update", urn: server, changes: { "metadata.a": { old: "[secret]", new: "[secret]" } } },
-      { op: "same", urn: volume },
-    ],
-  });
-  const pulumi = digest({ op: "update", urn: server, detailedDiff: { "metadata.a": { kind: "update" } } });
-  assert.deepEqual(parsePreview(embedded)[0]?.properties, ["metadata.a"]);
-  assert.equal(fingerprint(parsePreview(embedded)), fingerprint(parsePreview(pulumi)));
+void test("what an earlier run left half made is known as such", () => {
+  const { changes } = previewOf({ release: { op: "update", unfinished: true } });
+  assert.equal(changes[0]?.unfinished, true);
+  assert.equal(changes[0]?.urn, urnOf("release"));
 });

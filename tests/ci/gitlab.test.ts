@@ -45,6 +45,15 @@ void test("somebody else's note with the marker is neither updated nor believed"
   assert.equal(forged.body, "<!-- site=prod --> forged");
 });
 
+void test("a commit's comments are the token's own; the same text is not written twice", async () => {
+  receiver.comments.set("abc123", [{ note: "<!-- approval --> forged", author: { id: 99 } }]);
+  await gitlab.putCommitComment("abc123", "one\n");
+  await gitlab.putCommitComment("abc123", "one");
+  await gitlab.putCommitComment("abc123", "two");
+  assert.deepEqual(await gitlab.commitComments("abc123"), ["one\n", "two"]);
+  assert.deepEqual(await gitlab.commitComments("def456"), []);
+});
+
 void test("an issue of the same title and label is updated, closed, and then opened anew", async () => {
   assert.equal(await gitlab.putIssue("Drift on prod", "capi-mgmt-drift", "a"), "created");
   assert.equal(await gitlab.putIssue("Drift on prod", "capi-mgmt-drift", "b"), "updated");
@@ -61,7 +70,9 @@ void test("an issue of the same title and label is updated, closed, and then ope
 });
 
 void test("one merge request per branch", async () => {
+  assert.equal(await gitlab.hasOpenMergeRequest("releases", "main"), false);
   assert.equal(await gitlab.openMergeRequest("releases", "main", "New releases", "a"), "created");
+  assert.equal(await gitlab.hasOpenMergeRequest("releases", "main"), true);
   assert.equal(await gitlab.openMergeRequest("releases", "main", "New releases", "b"), "updated");
   assert.deepEqual(
     receiver.mergeRequests.map(({ description }) => description),

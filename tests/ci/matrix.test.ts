@@ -26,10 +26,42 @@ void test("one job a site, one operation at a time on a stack, never interrupted
   }
 });
 
-void test("staging deploys by itself, production waits for a person", () => {
-  const pipeline = childPipeline("deploy", sites);
+void test("staging deploys by itself, everything else waits for a person", () => {
+  const pipeline = childPipeline("deploy", [...sites, { name: "lab", layers: [], tier: "none" }]);
   assert.equal((pipeline["deploy dev"] as Job)["when"], undefined);
   assert.equal((pipeline["deploy prod"] as Job)["when"], "manual");
+  assert.equal((pipeline["deploy lab"] as Job)["when"], "manual");
+});
+
+void test("each job has its site's environment, so that variables can be per site; only a deployment counts as one", () => {
+  const environment = (mode: "preview" | "deploy" | "drift", name: string) =>
+    (childPipeline(mode, sites)[`${mode} ${name}`] as Job)["environment"];
+  assert.deepEqual(environment("preview", "prod"), { name: "prod", action: "verify" });
+  assert.deepEqual(environment("drift", "prod"), { name: "prod", action: "verify" });
+  assert.deepEqual(environment("deploy", "prod"), { name: "prod", deployment_tier: "production" });
+  assert.deepEqual(environment("deploy", "dev"), { name: "dev", deployment_tier: "staging" });
+});
+
+/** Hours of a timeout of GitLab's, or of a duration of ours. */
+const hours = (text: string): number => {
+  const [, value = "", unit = ""] = /^(\d+) ?([hm])/.exec(text) ?? [];
+  return Number(value) / (unit === "m" ? 60 : 1);
+};
+
+void test("a deployment may take as long as everything that it may wait for, one after the other", () => {
+  const defaults = parse(readFileSync(join(root, "config/defaults.yaml"), "utf8")) as Record<
+    string,
+    { timeouts?: Record<string, string> }
+  >;
+  const waits = Object.entries(defaults).flatMap(([section, { timeouts = {} }]) =>
+    // Cluster API is installed twice: on the seed and on the cluster.
+    Object.values(timeouts).flatMap((time) => (section === "clusterApi" ? [time, time] : [time])),
+  );
+  assert.ok(waits.length >= 8);
+  const longest = waits.reduce((sum, time) => sum + hours(time), 0);
+  const jobs = parse(readFileSync(join(root, "ci/jobs.yml"), "utf8")) as Record<string, { timeout: string }>;
+  assert.ok(hours(jobs[".deploy"]?.timeout ?? "") > longest, `${longest} hours of waiting`);
+  for (const name of [".node", ".preview", ".drift"]) assert.ok(hours(jobs[name]?.timeout ?? "") > 0, name);
 });
 
 void test("a change that concerns no site still makes a pipeline that GitLab accepts", () => {

@@ -60,7 +60,7 @@ inBothModes(
       tools: config.tools,
       mirror,
       registries: config.registries,
-      readKubeconfigOn: 1,
+      kubeconfigs: config.kubeconfigs,
     });
     await recording.settled();
     const kubeconfig = recording.get("k3s-kubeconfig");
@@ -151,7 +151,7 @@ test("passwords of registries are secrets wherever they go", async () => {
   new K3s("k3s", {
     ...onSeed,
     ...{ serverName: "s", user: "u", dataVolumeId: "v", dataVolumeGb: 100, address: "a", fixedAddress: "f" },
-    ...{ k3s: config.k3s, tools: config.tools, mirror, registries, readKubeconfigOn: 1 },
+    ...{ k3s: config.k3s, tools: config.tools, mirror, registries, kubeconfigs: config.kubeconfigs },
   });
   await recording.settled();
   assert.ok(isSecret(recording.get("k3s-install").inputs["stdin"]));
@@ -204,7 +204,7 @@ function haArgs(cluster: Partial<ClusterConfig> = {}, rest: Partial<HaClusterArg
     seedAddresses: pulumi.output(["203.0.113.102"]),
     controllers: new Controllers(),
     protect: { dataVolume: true, retainDataVolume: true, seed: true, cluster: true, network: true },
-    readKubeconfigOn: 1,
+    kubeconfigs: config.kubeconfigs,
     ...rest,
   };
 }
@@ -332,7 +332,7 @@ test("whatever changes the release makes the cluster be waited for again, and an
   // And the kubeconfig is read anew in time, before the certificate in it ends.
   assert.notEqual(
     await stdin("ha-kubeconfig", {}),
-    await stdin("ha-kubeconfig", {}, { readKubeconfigOn: 2 }),
+    await stdin("ha-kubeconfig", {}, { kubeconfigs: { rotation: 2 } }),
   );
 });
 

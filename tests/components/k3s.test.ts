@@ -26,7 +26,7 @@ async function registered(changes: Partial<K3sArgs> = {}) {
     tools,
     mirror: {},
     registries: { auth: {} },
-    readKubeconfigOn: 1,
+    kubeconfigs: { rotation: 1 },
     ...changes,
   });
   await recording.settled();
@@ -44,7 +44,10 @@ test("another seed is set up anew as a whole, and nothing runs again where nothi
 });
 
 test("the kubeconfig is read anew in time, before the certificate in it ends", async () => {
-  assert.notEqual(await stdin("k3s-kubeconfig", { readKubeconfigOn: 2 }), await stdin("k3s-kubeconfig"));
+  assert.notEqual(
+    await stdin("k3s-kubeconfig", { kubeconfigs: { rotation: 2 } }),
+    await stdin("k3s-kubeconfig"),
+  );
 });
 
 test("k3s is stopped before the seed goes, tools and kubeconfig just go", async () => {

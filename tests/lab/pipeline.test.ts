@@ -1,23 +1,31 @@
 /**
- * The GitLab pipeline with gitlab-ci-local against the lab: a merge request's note, its deployment, one that was not
- * approved, drift and its end, new releases. GitLab itself is tests/support/gitlabReceiver.ts.
+ * The GitLab pipeline with gitlab-ci-local against the lab, on Pulumi's own engine: a merge request's note, its deployment,
+ * some that were not approved, one that fails half way and is run again, drift and its end, new releases. GitLab itself is
+ * tests/support/gitlabReceiver.ts.
  *
  * Works on stack `lab`: deploys it if it is not there, and brings it back to its own configuration at the end. Does not
  * prove what tests/support/ciPipeline.ts leaves out.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { HeadObjectCommand } from "@aws-sdk/client-s3";
+import { execa } from "execa";
 import { parse, stringify } from "yaml";
-import { fingerprint, parsePreview } from "../../ci/changes.ts";
-import { approvedFingerprint } from "../../ci/note.ts";
 import { addresses, bucket, ports } from "../../lab/site.ts";
 import { CiPipeline, type PipelineRun } from "../support/ciPipeline.ts";
 import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabReceiver.ts";
-import { enterLab, lab, labEnvironment, openstack, output } from "../support/lab.ts";
+import { enterLab, lab, labEnvironment, openstack, output, project } from "../support/lab.ts";
 import { outputSecrets, setSecret, siteSecrets } from "../support/labSecrets.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
 import { labS3 } from "../support/labS3.ts";
@@ -26,11 +34,12 @@ const GOLDEN = join(import.meta.dirname, "golden/pipeline-note.md");
 const MERGE_REQUEST = 5;
 /** Answered by the lab's receiver like its own address. */
 const WEBHOOK = `http://${addresses.services}:${ports.slack}/services/PLANTED/pipeline`;
+/** One that nobody approves. */
+const OTHER_WEBHOOK = `http://${addresses.services}:${ports.slack}/services/PLANTED/another`;
 /** Security group of the seed. */
 const GROUP = "capi-mgmt-lab-seed";
 
 interface StackFile {
-  encryptionsalt?: string;
   config: Record<string, Record<string, unknown>>;
 }
 
@@ -57,6 +66,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
       ...outputSecrets(outputs),
       "project token": gitlab.token,
       "Slack webhook": WEBHOOK,
+      "another Slack webhook": OTHER_WEBHOOK,
     };
     const manifest = join(scratch, "manifest.json");
     writeFileSync(
@@ -88,10 +98,10 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     return done;
   }
 
-  const previewOfMergeRequest = () =>
+  const previewOfMergeRequest = (mergeRequest = MERGE_REQUEST) =>
     run("merge_request_event", {
-      CI_MERGE_REQUEST_IID: String(MERGE_REQUEST),
-      CI_MERGE_REQUEST_ID: String(MERGE_REQUEST),
+      CI_MERGE_REQUEST_IID: String(mergeRequest),
+      CI_MERGE_REQUEST_ID: String(mergeRequest),
       CI_MERGE_REQUEST_DIFF_BASE_SHA: ci.git("rev-parse", "main"),
     });
 
@@ -101,6 +111,8 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     change(file);
     writeFileSync(path, stringify(file));
   }
+
+  const setWebhook = (url: string) => setSecret(ci.folder, "capi-mgmt:monitoring.slack.webhookUrl", url);
 
   function letIn(file: StackFile, ...networks: string[]): void {
     const allowedCidrs = { ssh: [addresses.cidr, ...networks], api: [addresses.cidr] };
@@ -135,7 +147,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     assert.equal(notes().length, 1);
     assert.match(before?.body ?? "", /\*\*Policy:\*\*/);
 
-    setSecret(ci.folder, "capi-mgmt:monitoring.slack.webhookUrl", WEBHOOK);
+    setWebhook(WEBHOOK);
     const commit = ci.commit("Send alerts elsewhere");
     const second = await previewOfMergeRequest();
     assert.equal(second.jobs.get("preview lab"), 0, second.printed);
@@ -149,7 +161,10 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
       .replaceAll(commit.slice(0, 8), "COMMIT")
       // However many resources the program has.
       .replace(/\d+ same$/m, "N same")
-      .replace(/\[Job\]\(\S+\)/, "[Job](URL)");
+      .replace(/\[Job\]\(\S+\)/, "[Job](URL)")
+      // Keyed with the lab's credential, and compressed.
+      .replace(/fingerprint=[0-9a-f]{64} /, "fingerprint=FINGERPRINT ")
+      .replace(/^(<!-- capi-mgmt changes) \S+ -->$/m, "$1 RECORD -->");
     if (process.env["UPDATE_GOLDEN"] === "1") {
       mkdirSync(dirname(GOLDEN), { recursive: true });
       writeFileSync(GOLDEN, note);
@@ -158,11 +173,21 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     assert.equal(await stateETag(), state, "a preview changes nothing");
   });
 
-  test("the note approves what a preview by hand shows", () => {
-    const preview = ["preview", "--stack", "lab", "--json"];
-    const json = output(process.execPath, ["--no-warnings", join(ci.folder, "lab/cli.ts"), ...preview]);
-    printed.push(json);
-    assert.equal(approvedFingerprint("lab", notes()[0]?.body ?? ""), fingerprint(parsePreview(json)));
+  test("the note approves what a preview of another checkout shows", async () => {
+    const other = join(scratch, "elsewhere");
+    ci.git("worktree", "add", "--quiet", "--detach", other, "HEAD");
+    symlinkSync(join(project, "node_modules"), join(other, "node_modules"));
+    const script = [
+      'const { engine } = await import("./ci/site.ts");',
+      'const { fingerprint } = await import("./ci/changes.ts");',
+      'console.log(`fingerprint=${fingerprint((await engine.preview("lab", false)).changes)}`);',
+    ].join("\n");
+    const args = ["--no-warnings", "--input-type=module", "--eval", script];
+    const { stdout } = await execa(process.execPath, args, { cwd: other, env: labEnvironment() });
+    printed.push(stdout);
+    ci.git("worktree", "remove", "--force", other);
+    const approved = / (fingerprint=[0-9a-f]{64}) -->/.exec(notes()[0]?.body ?? "")?.[1];
+    assert.equal(stdout.split("\n").at(-1), approved);
   });
 
   test("on the default branch production waits for a person, then gets what was approved", async () => {
@@ -193,6 +218,52 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     assert.equal(await stateETag(), state);
     assert.deepEqual(rules("192.0.2.0/24"), []);
     ci.git("reset", "--quiet", "--hard", mergeCommit);
+  });
+
+  test("another value of an approved property is not approved", async () => {
+    // As if the merge had brought another address than the one that was reviewed.
+    ci.git("checkout", "--quiet", "-b", "value", "main");
+    setWebhook("http://unapproved.invalid/PLANTED");
+    ci.commit("Send alerts elsewhere again");
+    const reviewed = await previewOfMergeRequest(MERGE_REQUEST + 1);
+    assert.equal(reviewed.jobs.get("preview lab"), 0, reviewed.printed);
+    setWebhook(OTHER_WEBHOOK);
+    const commit = ci.commit("Another address, after the review");
+    gitlab.commits.set(commit, MERGE_REQUEST + 1);
+    ci.git("checkout", "--quiet", "main");
+    ci.git("reset", "--quiet", "--hard", commit);
+    const state = await stateETag();
+    const { jobs, printed: log } = await run("push", {}, ["deploy lab"]);
+    assert.equal(jobs.get("deploy lab"), 4, log);
+    assert.match(log, /(update|replace) urn:pulumi:lab::capi-mgmt::\S+::monitoring-slack stringData/);
+    assert.equal(await stateETag(), state);
+    ci.git("reset", "--quiet", "--hard", mergeCommit);
+  });
+
+  test("a deployment that fails half way is run again and does the rest, approved by the same note", async () => {
+    const networks = ["192.0.2.0/25", "192.0.2.128/25"];
+    ci.git("checkout", "--quiet", "-b", "half");
+    edit((file) => letIn(file, "198.51.100.0/24", ...networks));
+    ci.commit("Let two networks in");
+    const reviewed = await previewOfMergeRequest(MERGE_REQUEST + 2);
+    assert.equal(reviewed.jobs.get("preview lab"), 0, reviewed.printed);
+    ci.git("checkout", "--quiet", "main");
+    ci.git("merge", "--quiet", "--no-ff", "--message", "Merge branch half", "half");
+    mergeCommit = ci.git("rev-parse", "HEAD");
+    gitlab.commits.set(mergeCommit, MERGE_REQUEST + 2);
+
+    const refusal = ["--method", "POST", "--path", "security-group-rules", "--status", "400", "--count", "1"];
+    assert.equal(lab("fault", "add", "--service", "neutron", ...refusal).status, 0);
+    const failed = await run("push", {}, ["deploy lab"]);
+    lab("fault", "clear");
+    assert.equal(failed.jobs.get("deploy lab"), 1, failed.printed);
+    assert.match(failed.printed, /run the job again, what is left of the approved changes is approved/);
+    assert.equal(networks.flatMap(rules).length, 1, "half of it is done");
+
+    const { jobs, printed: log } = await run("push", {}, ["deploy lab"]);
+    assert.equal(jobs.get("deploy lab"), 0, log);
+    assert.match(log, /lab: 1 changes, all among the 2 approved ones/);
+    assert.equal(networks.flatMap(rules).length, 2);
   });
 
   test("what somebody changed by hand becomes one issue, which the next night updates", async () => {

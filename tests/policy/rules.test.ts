@@ -170,12 +170,7 @@ const legal: [title: string, change: Values, context: Partial<PolicyContext>][] 
   ],
   ["ICMP for everyone", {}, { resources: [sshRule({ protocol: "icmp" })] }],
   [
-    "the lab's open ports and http mirror",
-    { mirror: { url: "http://203.0.113.10:8080" } },
-    { stack: "lab", resources: [sshRule({})] },
-  ],
-  [
-    "an unprotected volume in development",
+    "an unprotected volume of a site that is not production",
     { layers: ["development"], policy: { severity: "mandatory" } },
     { resources: [resource("openstack:blockstorage/volume:Volume", "seed-data")] },
   ],

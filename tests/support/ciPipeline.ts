@@ -111,6 +111,20 @@ export class CiPipeline {
     return rows.filter((row) => row.includes(";")).map((row) => row.split(";")[0] ?? "");
   }
 
+  /**
+   * Holds a pipeline's text against GitLab's published schema, which gitlab-ci-local brings.
+   *
+   * @returns what is wrong, as it says it; undefined for nothing
+   */
+  async schemaProblems(text: string): Promise<string | undefined> {
+    const file = "candidate.yml";
+    writeFileSync(join(this.folder, file), text);
+    const printed = await this.#gitlabCiLocal("merge_request_event", {}, ["--file", file, "--list-csv"]);
+    rmSync(join(this.folder, file));
+    if (/^name;/m.test(printed)) return undefined;
+    return /Invalid \.gitlab-ci\.yml configuration![^]*?(?=\n\nFor further)/.exec(printed)?.[0] ?? printed;
+  }
+
   async #gitlabCiLocal(
     source: Source,
     variables: Readonly<Record<string, string>>,

@@ -32,6 +32,8 @@ export interface GitLabReceiver {
   readonly mergeRequests: Item[];
   /** Which merge request brought a commit. */
   readonly commits: Map<string, number>;
+  /** Comments on commits by commit; without an author they are the token's user's. */
+  readonly comments: Map<string, { note: string; author?: { id: number } }[]>;
   /** What commits put onto branches, in order. */
   readonly pushes: Push[];
   /** Requests as `METHOD path`, in order. */
@@ -47,6 +49,7 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
   const issues: Item[] = [];
   const mergeRequests: Item[] = [];
   const commits = new Map<string, number>();
+  const comments: GitLabReceiver["comments"] = new Map();
   const pushes: Push[] = [];
   const requests: string[] = [];
   const refusals: number[] = [];
@@ -85,6 +88,17 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
     if (commit !== undefined && method === "GET") {
       const iid = commits.get(commit);
       return [200, page(iid === undefined ? [] : [{ iid, state: "merged" }])];
+    }
+    const commented = /^\/repository\/commits\/([0-9a-f]+)\/comments$/.exec(path)?.[1];
+    if (commented !== undefined) {
+      const list = comments.get(commented) ?? [];
+      comments.set(commented, list);
+      if (method === "GET") return [200, page(list.map((comment) => ({ author: user, ...comment })))];
+      if (method === "POST") {
+        const comment = { note: body["note"] ?? "" };
+        list.push(comment);
+        return [201, { ...comment, author: user }];
+      }
     }
     if (path === "/repository/commits" && method === "POST") {
       pushes.push(body as unknown as Push);
@@ -143,6 +157,7 @@ export async function startGitLabReceiver(): Promise<GitLabReceiver> {
     issues,
     mergeRequests,
     commits,
+    comments,
     pushes,
     requests,
     refusals,
