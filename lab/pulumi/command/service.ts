@@ -128,8 +128,7 @@ function toDiff(differences: readonly Difference[]): provider.DiffResponse {
   return response;
 }
 
-const fromStruct = (message: struct.Struct | undefined): WireMap =>
-  (message?.toJavaScript() ?? {});
+const fromStruct = (message: struct.Struct | undefined): WireMap => message?.toJavaScript() ?? {};
 
 const toStruct = (values: Properties, marked: WireMap): struct.Struct =>
   struct.Struct.fromJavaScript(conceal(values, marked));
