@@ -155,7 +155,7 @@ export function closingLines(result: StackResult): string[] {
   const { operation, outcome, counts, drift, diagnostics, steps } = result;
   const plan = operation === "preview";
   const lines: string[] = [];
-  if (Object.keys(result.outputs).length > 0 && operation !== "destroy") {
+  if (Object.keys(result.outputs).length > 0 && operation !== "destroy" && outcome === "succeeded") {
     lines.push(
       "",
       "Outputs:",
@@ -168,7 +168,10 @@ export function closingLines(result: StackResult): string[] {
     return `${sign === "" ? "" : `${sign} `}${count} ${plan && op !== "same" ? `to ${planned}` : done}`;
   });
   lines.push("", `Resources: ${counted.join(", ") || "none"}`);
-  const errors = diagnostics.filter(({ severity }) => severity === "error");
+  const errors = diagnostics.filter(
+    ({ severity, text }) =>
+      severity === "error" && !(outcome === "interrupted" && text === "update canceled"),
+  );
   if (errors.length > 0) {
     lines.push("", "Errors:");
     for (const { urn, text } of errors) {

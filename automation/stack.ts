@@ -133,7 +133,10 @@ async function performOrCreate(request: StackRequest, recorder: Recorder): Promi
       await workspace.createStack(request.stack);
       return performOrCreate({ ...request, create: false }, recorder);
     }
-    for (const text of program.errors) recorder.say("error", "", text);
+    for (const text of program.errors) {
+      // The engine tells a RunError's message by itself.
+      if (!recorder.diagnostics.some((told) => told.text.includes(text))) recorder.say("error", "", text);
+    }
     throw error;
   }
 }

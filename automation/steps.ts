@@ -109,7 +109,7 @@ export class Recorder {
 
   /** Adds a diagnostic, unless the same was said of the same resource already or it is empty. */
   say(severity: Diagnostic["severity"], urn: string, text: string): void {
-    const said = text.trim();
+    const said = text.trim().replace(/^error: /, "");
     if (said === "" || this.diagnostics.some((other) => other.text === said && other.urn === urn)) return;
     const diagnostic = { severity, urn, text: said };
     this.diagnostics.push(diagnostic);

@@ -2,6 +2,9 @@ module capi-mgmt/lab/pulumi
 
 go 1.26.6
 
+// Makes go mod tidy keep what the CLI needs. (tidy wants -e: a test of the bridge imports what is not served.)
+tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+
 replace github.com/hashicorp/terraform-plugin-sdk/v2 => github.com/pulumi/terraform-plugin-sdk/v2 v2.0.0-20250923233607-7f1981c8674a
 
 replace github.com/pulumi/pulumi-kubernetes/sdk/v4 => ./sdk
@@ -9,7 +12,6 @@ replace github.com/pulumi/pulumi-kubernetes/sdk/v4 => ./sdk
 require (
 	github.com/pulumi/pulumi-kubernetes/provider/v4 v4.0.0-20260115033456-f47bc2d6f199
 	github.com/pulumi/pulumi-terraform-bridge/v3 v3.120.0
-	github.com/pulumi/pulumi/pkg/v3 v3.229.0
 	github.com/pulumi/pulumi/sdk/v3 v3.229.0
 	github.com/terraform-provider-openstack/terraform-provider-openstack v1.54.1
 )
@@ -266,6 +268,7 @@ require (
 	github.com/pulumi/esc v0.21.0 // indirect
 	github.com/pulumi/inflector v0.2.1 // indirect
 	github.com/pulumi/pulumi-kubernetes/sdk/v4 v4.24.0 // indirect
+	github.com/pulumi/pulumi/pkg/v3 v3.229.0 // indirect
 	github.com/pulumi/terraform-diff-reader v0.0.2 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/rogpeppe/go-internal v1.14.1 // indirect

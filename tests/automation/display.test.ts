@@ -96,10 +96,13 @@ test("the end: outputs, counts, each failure with what was being done, and how t
     seconds: 3,
   };
   assert.deepEqual(closingLines(result), [
-    ...["", "Outputs:", '    address: "1.2.3.4"', "    key: [secret]"],
     ...["", "Resources: + 1 created, 2 unchanged"],
     ...["", "Errors:", "  pkg:m:T server (create)", "    no host", "    something else"],
     ...["", "What was done is in the state. Correct the cause and run up again: it goes on from here."],
+  ]);
+  assert.deepEqual(closingLines({ ...result, outcome: "succeeded", diagnostics: [] }), [
+    ...["", "Outputs:", '    address: "1.2.3.4"', "    key: [secret]"],
+    ...["", "Resources: + 1 created, 2 unchanged"],
   ]);
 });
 

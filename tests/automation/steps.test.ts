@@ -141,7 +141,7 @@ test("what is said is told once, without colour marks, nothing of the debug mess
   say("error: no host");
   say("half a line", { ephemeral: true });
   say("RegisterResource RPC prepared: PLANTED", { severity: "debug" });
-  assert.deepEqual(recorder.diagnostics, [{ severity: "error", urn: "", text: "error: no host" }]);
+  assert.deepEqual(recorder.diagnostics, [{ severity: "error", urn: "", text: "no host" }]);
   assert.doesNotMatch(
     JSON.stringify(events),
     /PLANTED/,

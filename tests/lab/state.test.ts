@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
+import { RunError } from "@pulumi/pulumi";
 import {
   DeleteBucketCommand,
   DeleteObjectCommand,
@@ -42,7 +43,7 @@ import { local } from "@pulumi/command";
 import { secret } from "@pulumi/pulumi";
 const { ROUND, FOLDER } = process.env;
 const run = "touch " + FOLDER + "/begun-" + ROUND + "; until [ -e " + FOLDER + "/end-" + ROUND + " ]; do sleep 0.1; done";
-export const done = new local.Command("wait", { create: run + "; wc -c", stdin: secret("PLANTED-VALUE") }).stdout;
+const done = new local.Command("wait", { create: run + "; wc -c", stdin: secret("PLANTED-VALUE") }).stdout;
 export default { done };
 `;
 
@@ -210,7 +211,7 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
 
   test("a program that fails and a passphrase that is wrong are told in one sentence", async () => {
     const failing = await run("preview", {
-      program: () => Promise.reject(new Error("the configuration says no")),
+      program: () => Promise.reject(new RunError("the configuration says no")),
     });
     assert.deepEqual(
       [failing.outcome, failing.diagnostics.filter(({ severity }) => severity === "error").length],

@@ -11,7 +11,7 @@ import (
 // version is that of @pulumi/openstack, set by the linker.
 var version = "0.0.0"
 
-// The program's resources: the plugin answers any other, and every function, with an error that names it.
+// The program's resources and functions: the plugin answers any other with an error that names it.
 var resources = map[string]tokens.Type{
 	"openstack_blockstorage_volume_v3":             "openstack:blockstorage/volume:Volume",
 	"openstack_compute_instance_v2":                "openstack:compute/instance:Instance",
@@ -31,15 +31,24 @@ var resources = map[string]tokens.Type{
 	"openstack_networking_subnet_v2":               "openstack:networking/subnet:Subnet",
 }
 
+var functions = map[string]tokens.ModuleMember{
+	"openstack_images_image_v2":       "openstack:images/getImage:getImage",
+	"openstack_networking_network_v2": "openstack:networking/getNetwork:getNetwork",
+}
+
 func main() {
 	info := tfbridge.ProviderInfo{
-		P:         shim.NewProvider(openstack.Provider()),
-		Name:      "openstack",
-		Version:   version,
-		Resources: map[string]*tfbridge.ResourceInfo{},
+		P:           shim.NewProvider(openstack.Provider()),
+		Name:        "openstack",
+		Version:     version,
+		Resources:   map[string]*tfbridge.ResourceInfo{},
+		DataSources: map[string]*tfbridge.DataSourceInfo{},
 	}
 	for terraform, token := range resources {
 		info.Resources[terraform] = &tfbridge.ResourceInfo{Tok: token}
+	}
+	for terraform, token := range functions {
+		info.DataSources[terraform] = &tfbridge.DataSourceInfo{Tok: token}
 	}
 	// No schema: it serves code generation and languages without types, and the bridge checks inputs by Terraform's own.
 	tfbridge.Main(info.Name, version, info, nil)
