@@ -28,6 +28,7 @@ proxy_file=/etc/capi-mgmt/proxy
 
 # proxied COMMAND…: by the site's proxy, if it has one; only what goes outside asks it
 proxied() (
+  # shellcheck source=/dev/null
   [[ ! -f $proxy_file ]] || { set -a && . "$proxy_file" && set +a; }
   "$@"
 )

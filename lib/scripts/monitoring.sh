@@ -9,6 +9,7 @@
 upgrade_crds() {
   local crds
   crds=$(mktemp)
+  # shellcheck disable=SC2046 # two words, or none
   proxied helm show crds kube-prometheus-stack --repo "$CHART_REPOSITORY" --version "$CHART_VERSION" $(helm_ca) > "$crds" < /dev/null ||
     fail "the seed could not get the chart kube-prometheus-stack $CHART_VERSION from $CHART_REPOSITORY"
   grep -q '^kind: CustomResourceDefinition' "$crds" || fail "kube-prometheus-stack $CHART_VERSION of $CHART_REPOSITORY has no CRDs"
@@ -65,7 +66,8 @@ grow_volumes() {
     want=${VOLUME_SIZES[index]}
     found=$(claims "${VOLUME_LABELS[index]}")
     while read -r name size phase rest; do
-      [[ $phase == Bound ]] && (($(bytes "$size") < $(bytes "$want"))) || continue
+      [[ $phase == Bound ]] || continue
+      (($(bytes "$size") < $(bytes "$want"))) || continue
       say "growing volume $name from $size to $want"
       kubectl patch persistentvolumeclaim "$name" --namespace "$MONITORING_NAMESPACE" --type merge \
         --patch "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"$want\"}}}}" > /dev/null ||

@@ -23,7 +23,8 @@ on_create() {
   done
 
   if [[ -n $PROXY ]]; then
-    write_file "$proxy_file" 0644 <<< "$PROXY" || true
+    # shellcheck disable=SC2154 # of common.sh; its address may hold a password
+    write_file "$proxy_file" 0600 <<< "$PROXY" || true
   else
     rm -f "$proxy_file"
   fi
