@@ -24,11 +24,16 @@ test("an uploaded image is seen by its project only, unless it is meant for othe
   assert.equal(shared.get("image-upload").inputs["visibility"], "public");
 });
 
-test("another address is another image; another runner's cache is not", async () => {
+test("another address or checksum is another image; another runner's cache is not", async () => {
   const { ignoreChanges, replaceOnChanges } = (await registered()).get("image-upload");
-  assert.ok(ignoreChanges.includes("localFilePath"));
-  assert.ok(!ignoreChanges.includes("imageSourceUrl"));
-  assert.ok(replaceOnChanges.includes("imageSourceUrl"));
+  assert.deepEqual(ignoreChanges, ["imageCachePath"]);
+  assert.deepEqual(replaceOnChanges, ["imageSourceUrl", "localFilePath"]);
+});
+
+test("a fixed image stays as it was uploaded", async () => {
+  const { ignoreChanges, replaceOnChanges } = (await registered({ fixed: true })).get("image-upload");
+  assert.deepEqual(replaceOnChanges, []);
+  assert.ok(ignoreChanges.includes("localFilePath") && ignoreChanges.includes("imageSourceUrl"));
 });
 
 test("an image with a checksum is downloaded again when address or checksum change, and compared with it", async () => {

@@ -88,13 +88,13 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
 
   test("servers that end in error: the failing conditions and events are told; afterwards the cluster comes up", async () => {
     assert.equal(lab("fault", "controllers", "server=ERROR").status, 0);
-    const config = { "capi-mgmt:cluster": { timeouts: { ready: "40s" } } };
+    const config = { "capi-mgmt:cluster": { timeouts: { ready: "90s" } } };
     const failed = await runWith("up", "lab", config);
     assert.equal(failed.exitCode, 1, failed.printed);
     assert.match(failed.printed, /cluster-ready \(create\)/);
     assert.match(
       failed.printed,
-      /cluster capi-mgmt-lab is not ready after 40 s \(setting cluster\.timeouts\.ready\)/,
+      /cluster capi-mgmt-lab is not ready after 90 s \(setting cluster\.timeouts\.ready\)/,
     );
     assert.match(failed.printed, /InstanceStateError/);
     assert.match(failed.printed, /last events in default:/);

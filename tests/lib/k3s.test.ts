@@ -50,6 +50,8 @@ function seed(context: TestContext) {
         ...{ K3S_URL_AMD64: `${URL}/k3s`, K3S_SUMS_AMD64: `${URL}/sha256sum-amd64.txt` },
         ...{ K3S_URL_ARM64: `${URL}/k3s-arm64`, K3S_SUMS_ARM64: `${URL}/sha256sum-arm64.txt` },
         ...{ K3S_CONFIG: "config", K3S_REGISTRIES: "registries", K3S_UNIT: "unit", VOLUME_GUARD: "guard" },
+        ...{ K3S_REGISTRY_CA_FILE: "/etc/rancher/k3s/registry-ca.pem", K3S_REGISTRY_CA: "", K3S_PROXY: "" },
+        ...{ CERTIFICATE_CHECK: "check", CERTIFICATE_SERVICE: "service", CERTIFICATE_TIMER: "timer" },
         SYSCTLS: "fs.inotify.max_user_instances=8192",
         ...variables,
       },
@@ -74,6 +76,8 @@ function seed(context: TestContext) {
 
 const systemctl = (calls: readonly string[]) => calls.filter((call) => call.startsWith("systemctl "));
 const STARTED = ["systemctl daemon-reload", "systemctl enable --quiet k3s"];
+/** The monthly look at k3s's certificates. */
+const TIMER = ["systemctl daemon-reload", "systemctl enable --quiet --now capi-mgmt-k3s-certificates.timer"];
 
 test("k3s is installed with its volume first, started at every boot, and its version told once its node is Ready", (context) => {
   const { run, at } = seed(context);
@@ -81,7 +85,7 @@ test("k3s is installed with its volume first, started at every boot, and its ver
   assert.equal(code, 0, stderr);
   assert.equal(stdout, "v1.34.8+k3s1\n");
   assert.deepEqual(downloads(calls), [`${URL}/sha256sum-amd64.txt`, `${URL}/k3s`]);
-  assert.deepEqual(systemctl(calls), [...STARTED, "systemctl restart k3s"]);
+  assert.deepEqual(systemctl(calls), [...STARTED, "systemctl restart k3s", ...TIMER]);
   const order = ["data volume", "systemctl restart k3s"].map((call) => calls.indexOf(call));
   assert.ok(!order.includes(-1) && order[0]! < order[1]!, calls.join("\n"));
   const files = [
@@ -102,17 +106,24 @@ test("k3s that nothing has changed about goes on running", (context) => {
   run("on_create");
   const { code, calls, stderr } = run("on_update");
   assert.equal(code, 0, stderr);
-  assert.deepEqual(systemctl(calls), [...STARTED, "systemctl start k3s"]);
+  assert.deepEqual(systemctl(calls), [...STARTED, "systemctl start k3s", ...TIMER]);
   assert.ok(!downloads(calls).includes(`${URL}/k3s`));
 });
 
-for (const variable of ["K3S_CONFIG", "K3S_REGISTRIES", "K3S_UNIT", "VOLUME_GUARD"]) {
+for (const variable of [
+  "K3S_CONFIG",
+  "K3S_REGISTRIES",
+  "K3S_REGISTRY_CA",
+  "K3S_PROXY",
+  "K3S_UNIT",
+  "VOLUME_GUARD",
+]) {
   test(`k3s is restarted when ${variable} changes: it reads it only when it starts`, (context) => {
     const { run } = seed(context);
     run("on_create");
     const { code, calls, stderr } = run("on_update", { variables: { [variable]: "new" } });
     assert.equal(code, 0, stderr);
-    assert.deepEqual(systemctl(calls), [...STARTED, "systemctl restart k3s"]);
+    assert.deepEqual(systemctl(calls), [...STARTED, "systemctl restart k3s", ...TIMER]);
   });
 }
 
@@ -126,7 +137,7 @@ test("another k3s binary is downloaded, and k3s restarted with it", (context) =>
   assert.equal(code, 0, stderr);
   assert.equal(stdout, "v1.35.1+k3s1\n");
   assert.deepEqual(downloads(calls), [`${newer}/k3s`], "a pinned sum needs no list of sums");
-  assert.deepEqual(systemctl(calls), [...STARTED, "systemctl restart k3s"]);
+  assert.deepEqual(systemctl(calls), [...STARTED, "systemctl restart k3s", ...TIMER]);
 });
 
 test("k3s's node is waited for until it is Ready, by the name that k3s gives it", (context) => {
@@ -218,7 +229,10 @@ test("k3s goes with all its containers and mounts, and its data stays on the vol
   assert.equal(code, 0, stderr);
   const [, signal] = (await once(container, "exit")) as [number | null, string | null];
   assert.equal(signal, "SIGKILL");
-  assert.equal(calls[0], "systemctl disable --quiet --now k3s");
+  assert.deepEqual(calls.slice(0, 2), [
+    "systemctl disable --quiet --now capi-mgmt-k3s-certificates.timer",
+    "systemctl disable --quiet --now k3s",
+  ]);
   assert.deepEqual(
     calls.filter((call) => call.startsWith("umount ")),
     // What is mounted in something goes before it.
@@ -260,6 +274,6 @@ test("nothing is unmounted on a seed where nothing was mounted", (context) => {
   writeFileSync(at("proc/self/mounts"), "none / ext4 rw 0 0\n");
   const { code, calls, stderr } = run("on_delete", { programs: { mountpoint: "exit 1", pgrep: "exit 1" } });
   assert.equal(code, 0, stderr);
-  assert.ok(!calls.some((call) => /^(umount|systemctl) /.test(call)), calls.join("\n"));
+  assert.ok(!calls.some((call) => /^umount |^systemctl .*k3s$/.test(call)), calls.join("\n"));
   assert.ok(!existsSync(at("data")));
 });

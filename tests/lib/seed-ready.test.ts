@@ -30,7 +30,7 @@ function boot(context: TestContext, { cloudInit, keys = [], getent, seconds = 30
   const run = (): ShellRun =>
     runShell(folder, {
       files: ["seed-ready"],
-      variables: { SEED_USER: USER, AUTHORIZED_KEYS: keys, READY_SECONDS: seconds },
+      variables: { PROXY: "", SEED_USER: USER, AUTHORIZED_KEYS: keys, READY_SECONDS: seconds },
       programs: {
         "cloud-init": `case "$*" in "status --wait") ${cloudInit} ;; *) echo "status: error" ;; esac`,
         getent: getent?.replace("ENTRY", entry) ?? entry,
