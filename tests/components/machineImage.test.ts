@@ -24,11 +24,18 @@ test("an uploaded image is seen by its project only, unless it is meant for othe
   assert.equal(shared.get("image-upload").inputs["visibility"], "public");
 });
 
-test("another address is another image; another runner's cache is not", async () => {
+test("another address or checksum is another image; another runner's cache is not", async () => {
   const { ignoreChanges, replaceOnChanges } = (await registered()).get("image-upload");
-  assert.ok(ignoreChanges.includes("localFilePath"));
-  assert.ok(!ignoreChanges.includes("imageSourceUrl"));
-  assert.ok(replaceOnChanges.includes("imageSourceUrl"));
+  assert.deepEqual(ignoreChanges, ["imageCachePath"]);
+  // The path of a download is the same on every runner and tells the checksum.
+  assert.deepEqual(replaceOnChanges, ["imageSourceUrl", "localFilePath"]);
+});
+
+test("a fixed image stays as it was uploaded, whatever is configured since", async () => {
+  const { ignoreChanges, replaceOnChanges } = (await registered({ fixed: true })).get("image-upload");
+  for (const property of ["localFilePath", "imageSourceUrl", "diskFormat", "properties"])
+    assert.ok(ignoreChanges.includes(property), property);
+  assert.deepEqual(replaceOnChanges, []);
 });
 
 test("an image with a checksum is downloaded again when address or checksum change, and compared with it", async () => {

@@ -8,7 +8,8 @@ import fc from "fast-check";
 import { parse } from "yaml";
 import type { ClusterConfig, MonitoringConfig } from "../../config/schema.ts";
 import { alertRules } from "../../lib/alert-rules.ts";
-import { chartProblems, openstackClusterValues, type Surroundings } from "../../lib/chart-values.ts";
+import { chartProblems } from "../../lib/chart-machines.ts";
+import { openstackClusterValues, type Surroundings } from "../../lib/chart-values.ts";
 import { cloudCredentialsSecret } from "../../lib/clouds-yaml.ts";
 import { k3sConfig, k3sRegistries, k3sUnit, systemdWord } from "../../lib/k3s.ts";
 import { clusterApiStages, featureGatesArg } from "../../lib/kustomization.ts";
@@ -303,7 +304,7 @@ test("without a webhook alerts go nowhere and nothing is mounted", () => {
   assert.doesNotMatch(JSON.stringify(monitoringValues(configOf("prod").monitoring)), /secrets/);
 });
 
-test("monitoring keeps what the configuration says on volumes of its size, which go with the release", () => {
+test("monitoring keeps what the configuration says on volumes of its size, which outlive their StatefulSet", () => {
   const { monitoring } = configOf("prod");
   const values = monitoringValues({
     ...monitoring,
@@ -324,10 +325,10 @@ test("monitoring keeps what the configuration says on volumes of its size, which
     [{ requests: { storage: "77Gi" } }, "ssd"],
   );
   assert.deepEqual(claim(alertmanagerSpec["storage"])["resources"], { requests: { storage: "7Gi" } });
-  // Left behind in Cinder they would have nobody who deletes them (CAPO #842, #990).
+  // For another size the operator makes the StatefulSet anew; scripts/monitoring.sh deletes them with the release.
   for (const spec of [prometheusSpec, alertmanagerSpec]) {
     const { whenDeleted } = spec["persistentVolumeClaimRetentionPolicy"] as Record<string, string>;
-    assert.equal(whenDeleted, "Delete");
+    assert.equal(whenDeleted, "Retain");
   }
   const watched = additionalPodMonitors.map(({ namespaceSelector }) => namespaceSelector);
   assert.deepEqual(watched, [{ matchNames: ["capo-system"] }, { matchNames: ["cert-manager"] }]);
