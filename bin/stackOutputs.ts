@@ -1,12 +1,12 @@
 /**
  * A stack's outputs for the programs in bin/.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { findPulumi } from "../automation/findPulumi.ts";
+import { execaSync } from "execa";
 import { CommandError } from "../lib/command-error.ts";
 import type { Outputs } from "../lib/outputs.ts";
+import { findPulumi } from "../state/findPulumi.ts";
 
 const PROJECT = join(import.meta.dirname, "..");
 
@@ -51,13 +51,11 @@ function pulumi(words: readonly string[], stack: string, options: readonly strin
     Object.assign(env, lab.variables, { PATH: `${lab.path}${delimiter}${env["PATH"] ?? ""}` });
   }
   const args = [...words, "--stack", stack, ...options, "--non-interactive"];
-  const program = cli(env["PATH"]);
-  const result = spawnSync(program, args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 28 });
-  if (result.error !== undefined) throw new CommandError(`${program}: ${result.error.message}`);
-  if (result.status !== 0) {
-    throw new CommandError(`pulumi ${words.join(" ")} --stack ${stack}: ${result.stderr.trim()}`);
-  }
-  return result.stdout;
+  const run = { cwd: PROJECT, env, reject: false, maxBuffer: 2 ** 28 } as const;
+  const { stdout, stderr, failed, shortMessage } = execaSync(findPulumi(env["PATH"]), args, run);
+  if (failed)
+    throw new CommandError(`pulumi ${words.join(" ")} --stack ${stack}: ${stderr.trim() || shortMessage}`);
+  return stdout;
 }
 
 /**
@@ -89,12 +87,4 @@ export function outputsFrom(source: string): Outputs {
     throw new CommandError(`${name}: its secrets are hidden; add --show-secrets`);
   }
   return outputs as Outputs;
-}
-
-function cli(path: string | undefined): string {
-  try {
-    return findPulumi(path);
-  } catch (error) {
-    throw new CommandError((error as Error).message);
-  }
 }

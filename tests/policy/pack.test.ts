@@ -88,7 +88,7 @@ async function findings(stack: string): Promise<string[]> {
     .toSorted();
 }
 
-void test("the pack has one policy a rule, and two of its own", async () => {
+void test("the pack has one policy a rule, and three of its own", async () => {
   const served = await start("dev");
   const info = await answer<InstanceType<typeof analyzer.AnalyzerInfo>>((callback) =>
     served.getAnalyzerInfo(new empty.Empty(), callback),
@@ -99,7 +99,7 @@ void test("the pack has one policy a rule, and two of its own", async () => {
       .getPoliciesList()
       .map((policy) => policy.getName())
       .toSorted(),
-    ["exemption", "inputs", ...rules.map(({ name }) => name)].toSorted(),
+    ["advice", "exemption", "inputs", ...rules.map(({ name }) => name)].toSorted(),
   );
 });
 
