@@ -352,6 +352,6 @@ void test("what a failed preview says goes into log and note without the job's s
   });
   assert.equal(code, 1, printed);
   const note = receiver.notes.get(5)?.[0]?.body ?? "";
-  assert.match(note, /error: 401 for \[secret\], \[secret\], \[secret\]; and so on/);
+  assert.match(note, /401 for \[secret\], \[secret\], \[secret\]; and so on/);
   assert.doesNotMatch(printed + note, /PLANTED/);
 });

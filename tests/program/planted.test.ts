@@ -119,7 +119,7 @@ void test("the stack's file and its configuration", async () => {
 void test("the plan ends with the policy's findings", async () => {
   const text = await run("bin/plan.ts", NAME);
   assert.equal(text.code, 0);
-  assert.match(text.stdout, /\n\nmandatory pinned-versions: k3s\.sha256: [^]*\npolicy: fail \(\d+ mandatory/);
+  assert.match(text.stdout, /\nmandatory verified-tls: [^]*\npolicy: fail \(\d+ mandatory/);
 });
 
 void test("the plan in JSON carries what bin/policy says, whose exit code is the verdict", async () => {

@@ -199,6 +199,7 @@ test("an up that preflight fails does not begin", async () => {
           change: (config) => {
             config["capi-mgmt:openstack"] = { ...config["capi-mgmt:openstack"], authUrl };
             config["capi-mgmt:mirror"] = { url: authUrl };
+            delete config["capi-mgmt:sample"];
           },
         },
         started,
