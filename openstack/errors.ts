@@ -7,75 +7,56 @@
 export class CloudError extends Error {
   override readonly name = "CloudError";
   readonly status: number;
-  /** The service's own sentence. */
-  readonly said: string;
-  readonly requestId: string | undefined;
-  /** The service's error code (Neutron's exception type), when it has one. */
-  readonly kind: string | undefined;
   constructor(input: {
     service: string;
     method: string;
     path: string;
     status: number;
+    /** The service's own sentence. */
     said: string;
     requestId?: string | undefined;
-    kind?: string | undefined;
   }) {
     super(
       `${input.service} answered ${input.status} to ${input.method} ${input.path}: ${input.said}` +
         (input.requestId ? ` (request ${input.requestId})` : ""),
     );
     this.status = input.status;
-    this.said = input.said;
-    this.requestId = input.requestId;
-    this.kind = input.kind;
   }
 }
 
-/** No answer at all: refused, reset or timed out. */
+/** No answer at all: refused, reset or timed out. `cause` is what happened. */
 export class ConnectionError extends Error {
   override readonly name = "ConnectionError";
-  /** False when the request cannot have reached the service. */
-  readonly maybeDone: boolean;
-  constructor(message: string, maybeDone: boolean, cause: unknown) {
+  constructor(message: string, cause: unknown) {
     super(message, { cause });
-    this.maybeDone = maybeDone;
   }
 }
 
-export function isStatus(error: unknown, ...statuses: number[]): error is CloudError {
-  return error instanceof CloudError && statuses.includes(error.status);
-}
-
-/** The sentence and the code in an error body, whatever the service wraps them in. */
-export function wordsOf(body: string, fallback: string): { said: string; kind?: string } {
+/** The sentence in an error body, whatever the service wraps it in; undefined where there is none. */
+export function sentenceOf(body: string): string | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body);
   } catch {
-    return { said: plain(body).slice(0, 500) || fallback };
+    return plain(body).slice(0, 500) || undefined;
   }
-  const found = dig(parsed);
-  return found.said ? { said: found.said, ...(found.kind ? { kind: found.kind } : {}) } : { said: fallback };
+  return dig(parsed);
 }
 
-/** Nova {"forbidden":{message}}, Neutron {"NeutronError":{message,type,detail}}, Keystone {"error":{message}}, Glance {"message"}, Placement {"errors":[{detail}]}. */
-function dig(value: unknown, depth = 0): { said?: string; kind?: string } {
-  if (typeof value === "string") return depth > 0 && value ? { said: value } : {};
-  if (typeof value !== "object" || value === null || depth > 3) return {};
+/** Nova {"forbidden":{message}}, Neutron {"NeutronError":{message,type,detail}}, Keystone {"error":{message}}, Glance {"message"}. */
+function dig(value: unknown, depth = 0): string | undefined {
+  if (typeof value === "string") return depth > 0 && value ? value : undefined;
+  if (typeof value !== "object" || value === null || depth > 3) return undefined;
   const entry = value as Record<string, unknown>;
   const said = [entry["message"], entry["detail"], entry["faultstring"], entry["title"]].find(
     (candidate) => typeof candidate === "string" && candidate !== "",
   );
-  if (typeof said === "string") {
-    const kind = typeof entry["type"] === "string" ? entry["type"] : undefined;
-    return { said: plain(said), ...(kind ? { kind } : {}) };
-  }
+  if (typeof said === "string") return plain(said);
   for (const inner of Object.values(entry)) {
     const found = dig(inner, depth + 1);
-    if (found.said) return found;
+    if (found !== undefined) return found;
   }
-  return {};
+  return undefined;
 }
 
 /** Without HTML, which Glance puts around and into its sentences, and on one line. */

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import type { RequestOptions, Service } from "../openstack/cloud.ts";
-import { isStatus } from "../openstack/errors.ts";
+import { CloudError } from "../openstack/errors.ts";
 import type { CloudReader } from "./cachedCloud.ts";
 
 /**
@@ -38,7 +38,7 @@ export async function find<T>(
   try {
     return await answer(cloud, service, path, schema);
   } catch (error) {
-    if (isStatus(error, 404)) return undefined;
+    if (error instanceof CloudError && error.status === 404) return undefined;
     throw error;
   }
 }
