@@ -19,12 +19,12 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   releases: [...GROUND],
   automation: [...GROUND, "state"],
   policy: [...GROUND],
-  plan: [...GROUND, "policy", "index.ts"],
+  plan: [...GROUND],
   preflight: [...GROUND, "openstack", "state"],
-  kayobe: [...GROUND, "openstack", "releases"],
-  ci: [...GROUND, "automation", "policy", "plan", "preflight", "releases", "state"],
-  bin: [...GROUND, "automation", "kayobe", "plan", "policy", "preflight", "releases", "state"],
-  lab: [...GROUND, "automation", "openstack", "preflight", "state"],
+  kayobe: [...GROUND, "releases"],
+  ci: [...GROUND, "automation", "releases"],
+  bin: [...GROUND, "kayobe", "plan", "policy", "preflight", "releases", "state"],
+  lab: [...GROUND, "automation"],
 };
 
 /** The folder of the project that a file is in, or the file's own name at the top. */

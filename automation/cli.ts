@@ -4,7 +4,7 @@
 import { delimiter, dirname } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";
-import { NoPulumiError, findPulumi } from "./findPulumi.ts";
+import { NoPulumiError, findPulumi } from "../state/findPulumi.ts";
 
 /** Signals that end a run, see interrupt.ts. */
 export interface StopSignals {

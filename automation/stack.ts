@@ -15,11 +15,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
 import { RunIsOver, type StopSignals, pulumiCommand } from "./cli.ts";
-import { NoPulumiError } from "./findPulumi.ts";
+import { NoPulumiError } from "../state/findPulumi.ts";
 import { type Diagnostic, type Op, Recorder, type RunListener, type Step, changeCount } from "./steps.ts";
 
 export { PulumiError } from "./cli.ts";
-export { NoPulumiError } from "./findPulumi.ts";
 export { type Interrupts, listenForInterrupts } from "./interrupt.ts";
 export type { Change, Diagnostic, Op, RunListener, Step } from "./steps.ts";
 

@@ -1,12 +1,12 @@
 /**
  * A stack's outputs for the programs in bin/.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { findPulumi } from "../automation/findPulumi.ts";
+import { execaSync } from "execa";
 import { CommandError } from "../lib/command-error.ts";
 import type { Outputs } from "../lib/outputs.ts";
+import { findPulumi } from "../state/findPulumi.ts";
 
 const PROJECT = join(import.meta.dirname, "..");
 
@@ -34,13 +34,11 @@ export function stackOutputs(stack: string): Outputs {
     Object.assign(env, lab.variables, { PATH: `${lab.path}${delimiter}${env["PATH"] ?? ""}` });
   }
   const args = ["stack", "output", "--stack", stack, "--json", "--show-secrets", "--non-interactive"];
-  const pulumi = cli(env["PATH"]);
-  const result = spawnSync(pulumi, args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 26 });
-  if (result.error !== undefined) throw new CommandError(`${pulumi}: ${result.error.message}`);
-  if (result.status !== 0) {
-    throw new CommandError(`pulumi stack output --stack ${stack}: ${result.stderr.trim()}`);
-  }
-  const outputs = JSON.parse(result.stdout) as Outputs;
+  const options = { cwd: PROJECT, env, reject: false } as const;
+  const { stdout, stderr, failed, shortMessage } = execaSync(findPulumi(env["PATH"]), args, options);
+  if (failed)
+    throw new CommandError(`pulumi stack output --stack ${stack}: ${stderr.trim() || shortMessage}`);
+  const outputs = JSON.parse(stdout) as Outputs;
   if (Object.keys(outputs).length === 0)
     throw new CommandError(`stack ${stack} has no outputs: deploy it first`);
   return outputs;
@@ -75,12 +73,4 @@ export function outputsFrom(source: string): Outputs {
     throw new CommandError(`${name}: its secrets are hidden; add --show-secrets`);
   }
   return outputs as Outputs;
-}
-
-function cli(path: string | undefined): string {
-  try {
-    return findPulumi(path);
-  } catch (error) {
-    throw new CommandError((error as Error).message);
-  }
 }

@@ -8,10 +8,11 @@
  * comment on the commit then records. With CAPI_MGMT_REFRESH set, preview and deployment are against what the cloud has
  * now: that undoes drift. Preflight is the program's own first act.
  */
+import { EXIT } from "../lib/command-error.ts";
 import { type ApprovedChange, notApproved, recordedChanges, recordLine } from "./approval.ts";
 import { effectiveChanges, fingerprint } from "./changes.ts";
 import type { GitLab } from "./gitlab.ts";
-import { EXIT, type JobContext, requireVariables, runJob } from "./job.ts";
+import { type JobContext, requireVariables, runJob } from "./job.ts";
 import { approvedChanges } from "./note.ts";
 
 /** First line of the comment on a commit that records an approval by hand. */

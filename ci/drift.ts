@@ -2,8 +2,9 @@
  * Job `drift`: nightly, compares a site with its state and program, and keeps one issue per site that has drifted. Where a
  * copy of a kubeconfig ends soon it opens a merge request that reads it anew.
  */
+import { EXIT } from "../lib/command-error.ts";
 import { type Change, effectiveChanges, fingerprint } from "./changes.ts";
-import { EXIT, type JobContext, requireVariables, runJob } from "./job.ts";
+import { type JobContext, requireVariables, runJob } from "./job.ts";
 import { endingKubeconfigs, proposeRotation } from "./rotation.ts";
 
 const LABEL = "capi-mgmt-drift";
@@ -25,7 +26,7 @@ export async function drift(context: JobContext): Promise<number> {
   }
   const description = describe(site, changes, fingerprint(preview.changes), CI_JOB_URL);
   console.log(`${description}\n\nissue: ${await gitlab.putIssue(title, LABEL, description)}`);
-  return EXIT.drift;
+  return EXIT.changes;
 }
 
 function describe(site: string, changes: readonly Change[], print: string, jobUrl: string): string {

@@ -3,15 +3,13 @@
  */
 import { join } from "node:path";
 import { execa } from "execa";
+import { EXIT } from "../lib/command-error.ts";
 import { GitLab } from "./gitlab.ts";
 import type { Verdict } from "./note.ts";
 import { withoutSecrets } from "./secrets.ts";
 import { type Engine, engine } from "./site.ts";
 
 const root = join(import.meta.dirname, "..");
-
-/** Exit codes of every job, told in docs/pipeline.md. */
-export const EXIT = { ok: 0, failed: 1, usage: 64, drift: 3, notApproved: 4 } as const;
 
 /**
  * The value of a variable that GitLab or the project's settings must give.

@@ -4,10 +4,10 @@
  *
  * Usage: node ci/matrix.ts preview|deploy|drift [BASE_COMMIT] > sites.yml
  */
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { execaSync } from "execa";
 import { stringify } from "yaml";
-import { EXIT } from "./job.ts";
+import { EXIT } from "../lib/command-error.ts";
 import { readSites, type Site, sitesOf } from "./sites.ts";
 
 type Mode = "preview" | "deploy" | "drift";
@@ -48,13 +48,11 @@ export function childPipeline(mode: Mode, sites: readonly Site[]): Record<string
 
 /** Files that differ between two commits. Without a base every file counts as changed. */
 function changedFiles(base: string): string[] {
-  const result = spawnSync("git", ["diff", "--name-only", "--no-renames", `${base}...HEAD`], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  if (result.status !== 0)
-    throw new Error(`git diff against ${base}: ${result.stderr.trim()} (a shallow clone? set GIT_DEPTH: 0)`);
-  return result.stdout.split("\n").filter((line) => line !== "");
+  const args = ["diff", "--name-only", "--no-renames", `${base}...HEAD`];
+  const { exitCode, stdout, stderr } = execaSync("git", args, { cwd: root, reject: false, lines: true });
+  if (exitCode !== 0)
+    throw new Error(`git diff against ${base}: ${stderr.join(" ")} (a shallow clone? set GIT_DEPTH: 0)`);
+  return stdout;
 }
 
 if (import.meta.main) {

@@ -3,7 +3,8 @@
  *
  * The job fails when the preview, policy or preflight does; the note is written in every case.
  */
-import { EXIT, type JobContext, requireVariables, runJob } from "./job.ts";
+import { EXIT } from "../lib/command-error.ts";
+import { type JobContext, requireVariables, runJob } from "./job.ts";
 import { marker, renderNote } from "./note.ts";
 
 export async function preview(context: JobContext): Promise<number> {

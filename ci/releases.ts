@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { withReference } from "../config/reference.ts";
 import { describeProposal, proposeDefaults } from "../releases/proposal.ts";
 import type { Finding } from "../releases/releases.ts";
-import { EXIT, gitlabOfJob, requireVariables, runBin } from "./job.ts";
+import { EXIT } from "../lib/command-error.ts";
+import { gitlabOfJob, requireVariables, runBin } from "./job.ts";
 
 const BRANCH = "capi-mgmt/releases";
 const LABEL = "capi-mgmt-releases";

@@ -4,6 +4,7 @@
 import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { parseArgs } from "node:util";
+import { EXIT } from "../lib/command-error.ts";
 import { compileCache, exportsFor, kubeconfigFile } from "./environment.ts";
 import { fault, faultUsage } from "./faults.ts";
 import { siteArtifacts } from "./prepare/artifacts.ts";
@@ -35,21 +36,21 @@ ${faultUsage}
   --timing fast|real             with no command, start or up: speed of the cluster controllers
 Real sites use pulumi itself; the lab is for trying, tests and rehearsal. docs/lab.md tells more.`;
 
-/** A mistake in the arguments: usage, exit code 64. */
+/** A mistake in the arguments: usage, and its exit code. */
 class UsageError extends Error {}
 
 const stackCommands = new Set(["preview", "up", "refresh", "destroy", "output", "cancel"]);
 
 async function main(argv: string[]): Promise<number> {
-  if (argv[0] === "fault") {
+  if (argv[0] === "fault" && !argv.some((word) => word === "--help" || word === "-h")) {
     requireLab();
     process.stdout.write(await usageIfWrong(() => fault(argv.slice(1))));
-    return 0;
+    return EXIT.ok;
   }
   const { values, positionals } = readArguments(argv);
   if (values.help) {
     console.log(usage);
-    return 0;
+    return EXIT.ok;
   }
   const [command, ...rest] = positionals;
   if (rest.length > (command === "logs" || command === "output" ? 1 : 0)) {
@@ -96,7 +97,7 @@ async function main(argv: string[]): Promise<number> {
       return logs(rest[0], values.follow ?? false);
     case "env":
       process.stdout.write(exportsFor());
-      return 0;
+      return EXIT.ok;
     default:
       return deploy(command as StackCommand, options);
   }
@@ -165,7 +166,7 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
   await startSite(artifacts, progress);
   console.error(`the site runs (${formatSeconds(progress.elapsed())}); deploying stack ${options.stack}`);
   const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options));
-  if (code !== 0)
+  if (code !== EXIT.ok)
     console.error(
       `the deployment failed; its error is above, the services' logs are in ${paths.log}\n` +
         "next: put the cause right, then npm run lab -- up goes on from there",
@@ -179,14 +180,14 @@ async function deploy(command: StackCommand, options: StackOptions): Promise<num
   enableCompileCache(compileCache);
   const { readOutput, runCommand } = await import("./stack.ts");
   const code = await runCommand(command, options);
-  if (command !== "up" || code !== 0) return code;
+  if (command !== "up" || code !== EXIT.ok) return code;
   // a partial stack has no such output
   const kubeconfig = await readOutput(options.stack, "magnumKubeconfig");
   if (kubeconfig) writePrivate(kubeconfigFile(options.stack), kubeconfig);
   return code;
 }
 
-function report(progress: Progress, code = 0): number {
+function report(progress: Progress, code: number = EXIT.ok): number {
   console.error(`\n${progress.table()}`);
   return code;
 }
@@ -206,7 +207,7 @@ async function status(json: boolean): Promise<number> {
     for (const { name, version, kind } of tools)
       console.log(`${name.padEnd(18)} ${version.padStart(8)}  ${kind}`);
   }
-  return rows.every((row) => row.state === "ok") ? 0 : 1;
+  return rows.every((row) => row.state === "ok") ? EXIT.ok : EXIT.failed;
 }
 
 async function logs(service: string | undefined, follow: boolean): Promise<number> {
@@ -226,7 +227,7 @@ async function logs(service: string | undefined, follow: boolean): Promise<numbe
       createReadStream(file, { start: size, end: now - 1 }).pipe(process.stdout, { end: false });
     size = now;
   }
-  return 0;
+  return EXIT.ok;
 }
 
 try {
@@ -234,5 +235,5 @@ try {
 } catch (error) {
   console.error(failureText(error));
   if (error instanceof UsageError) console.error(`\n${usage}`);
-  process.exitCode = error instanceof UsageError ? 64 : 1;
+  process.exitCode = error instanceof UsageError ? EXIT.usage : EXIT.failed;
 }

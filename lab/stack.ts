@@ -15,14 +15,12 @@ import {
   runStack,
 } from "../automation/stack.ts";
 import { criticalPath, describePath, formatSeconds } from "../automation/timeline.ts";
+import { EXIT } from "../lib/command-error.ts";
 import { stackEnvironment } from "./environment.ts";
 import { loadSecrets } from "./services/secrets.ts";
 import { projectDir, stateDir } from "./site.ts";
 
 export type StackCommand = Operation | "output" | "cancel";
-
-/** Exit codes of the stack commands, documented in docs/cli.md. */
-export const exitCodes = { ok: 0, failed: 1, changes: 3, interrupted: 130 } as const;
 
 export interface StackOptions {
   stack: string;
@@ -53,7 +51,7 @@ export async function runCommand(
   if (command === "cancel") {
     await cancelStack(place);
     out.write(`The lock of stack ${stack} is released.\n`);
-    return exitCodes.ok;
+    return EXIT.ok;
   }
   const display = new Display(options.json ? { write: () => undefined } : out, command === "preview");
   const record = recordEvents(stack, command);
@@ -90,9 +88,9 @@ export async function runCommand(
 }
 
 function exitCodeOf({ outcome, changes }: StackResult, options: StackOptions): number {
-  if (outcome === "interrupted") return exitCodes.interrupted;
-  if (outcome === "failed") return exitCodes.failed;
-  return options.expectNoChanges && changes > 0 ? exitCodes.changes : exitCodes.ok;
+  if (outcome === "interrupted") return EXIT.interrupted;
+  if (outcome === "failed") return EXIT.failed;
+  return options.expectNoChanges && changes > 0 ? EXIT.changes : EXIT.ok;
 }
 
 /** One output's plain text, secrets included; undefined if the stack has no such output. */
@@ -124,7 +122,7 @@ function printOutputs(
       out.write(`${name}: ${showSecrets ? JSON.stringify(value) : brief(value)}\n`);
     }
   }
-  return exitCodes.ok;
+  return EXIT.ok;
 }
 
 /** How many runs' events stay. */

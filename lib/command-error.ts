@@ -13,8 +13,14 @@ export const EXIT = {
   no: 2,
   /** Refused, or done with less than was asked for. */
   refused: 3,
+  /** Changes where none were expected: `--expect-no-changes`, and the pipeline's drift. */
+  changes: 3,
+  /** The pipeline's deployment would do what nobody has approved. */
+  notApproved: 4,
   /** Wrong usage: EX_USAGE of sysexits.h. */
   usage: 64,
+  /** By Ctrl-C: 128 and the number of SIGINT. What was done is saved. */
+  interrupted: 130,
 } as const;
 
 /** A failure that an operator can mend; commands report it without a stack trace. */

@@ -25,7 +25,7 @@ export async function findNetwork(cloud: CloudReader, id: string): Promise<Found
 
 export async function findSubnets(cloud: CloudReader, own: Own): Promise<FoundSubnet[]> {
   const { projectId } = await cloud.scope();
-  const query = projectId === undefined ? {} : { project_id: projectId };
+  const query: Record<string, string> = projectId === undefined ? {} : { project_id: projectId };
   const { subnets } = await answer(cloud, "network", "/subnets", answers.subnets, { query });
   return subnets.map(({ id, name, cidr }) => ({ name: name || id, cidr, own: isOwn(name, own) }));
 }

@@ -4,6 +4,7 @@
 import { execa } from "execa";
 import { fetch as send } from "undici";
 import { z } from "zod";
+import { findPulumi } from "../state/findPulumi.ts";
 import { DOWNLOAD_TIMEOUT } from "./downloads.ts";
 import type { StateStore } from "./facts.ts";
 
@@ -65,10 +66,8 @@ const exported = z.object({
  * @throws Error if the CLI cannot be had or does not know the stack
  */
 export async function knownResources(folder: string, stack: string): Promise<number> {
-  const { stdout } = await execa("pulumi", ["stack", "export", "--stack", stack, "--non-interactive"], {
-    cwd: folder,
-    timeout: STATE_TIMEOUT,
-  });
+  const args = ["stack", "export", "--stack", stack, "--non-interactive"];
+  const { stdout } = await execa(findPulumi(), args, { cwd: folder, timeout: STATE_TIMEOUT });
   const { resources } = exported.parse(JSON.parse(stdout)).deployment;
   return (resources ?? []).filter(({ type }) => !/^pulumi:(pulumi:Stack|providers:)/.test(type)).length;
 }

@@ -9,6 +9,7 @@ import { parse } from "yaml";
 import { InputError } from "../config/problems.ts";
 import { NAMESPACE, readStackFile, stackFileName } from "../config/stackFile.ts";
 import { isMap } from "../config/tree.ts";
+import { findPulumi } from "./findPulumi.ts";
 import { Crypter, passphraseOf } from "./passphrase.ts";
 
 /**
@@ -72,17 +73,10 @@ async function byPulumi(
   env: NodeJS.ProcessEnv,
 ): Promise<Record<string, string>> {
   const args = ["config", "--json", "--show-secrets", "--stack", stack];
-  const options = {
-    cwd: folder,
-    env,
-    extendEnv: false,
-    preferLocal: true,
-    localDir: folder,
-    reject: false,
-  } as const;
-  const { stdout, stderr, failed, code, shortMessage } = await execa("pulumi", args, options);
+  const options = { cwd: folder, env, extendEnv: false, reject: false } as const;
+  const { stdout, stderr, failed, shortMessage } = await execa(findPulumi(env["PATH"]), args, options);
   if (failed) {
-    const reason = code === undefined ? stderr.trim() : `the pulumi CLI is needed (${shortMessage})`;
+    const reason = stderr.trim() || shortMessage;
     throw new InputError(`${stackFileName(stack)}: its secrets provider is not a passphrase: ${reason}`);
   }
   const all = JSON.parse(stdout) as Record<string, { value?: string }>;

@@ -31,7 +31,7 @@ function onTheLab(...names: string[]): Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   fast: {
     files: [
-      "tests/{config,lib,automation,components,program,plan,lab-unit,bin,policy,preflight,kayobe,releases,state,ci,house}/**/*.test.ts",
+      "tests/{config,lib,automation,components,program,plan,lab-unit,bin,policy,preflight,kayobe,releases,state,openstack,ci,house}/**/*.test.ts",
     ],
     concurrency: 2,
     timeout: 60_000,
@@ -64,6 +64,14 @@ const layer = LAYERS[name];
 if (layer === undefined) {
   console.error(`usage: node tests/run.ts ${Object.keys(LAYERS).join("|")} [PART OF A PATH ...]`);
   process.exit(EXIT.usage);
+}
+
+// What no layer runs proves nothing.
+const known = new Set(Object.values(LAYERS).flatMap(({ files }) => globSync([...files], { cwd: root })));
+const strays = globSync("tests/**/*.test.ts", { cwd: root }).filter((file) => !known.has(file));
+if (strays.length > 0) {
+  console.error(`error: in no layer of tests/run.ts: ${strays.sort().join(", ")}`);
+  process.exit(EXIT.failed);
 }
 
 const files = layer.files

@@ -2,7 +2,8 @@
  * The lint rule that holds the floors, by violations that it must refuse.
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 import { test } from "node:test";
 import { Linter } from "eslint";
 import { parser } from "typescript-eslint";
@@ -46,6 +47,25 @@ void test("the floors have no circle", () => {
     for (const below of FLOORS[floor] ?? []) visit(below, [...above, floor]);
   };
   for (const floor of Object.keys(FLOORS)) visit(floor, []);
+});
+
+void test("no floor stands on one that it does not use, but for config and lib", () => {
+  for (const [floor, below] of Object.entries(FLOORS)) {
+    const files = floor.includes(".") ? [floor] : globSync(`${floor}/**/*.ts`, { cwd: root });
+    const used = new Set(
+      files.flatMap((file) =>
+        [...readFileSync(join(root, file), "utf8").matchAll(/(?:from|import\(?) ?"(\.[^"]+)"/g)].map(
+          ([, name = ""]) => join(dirname(file), name).split(sep)[0] ?? "",
+        ),
+      ),
+    );
+    const ground = ["config", "lib"];
+    assert.deepEqual(
+      below.filter((name) => !used.has(name) && !ground.includes(name)),
+      [],
+      `${floor} may import more than it does`,
+    );
+  }
 });
 
 void test("nothing but tests imports bin, ci or lab", () => {

@@ -1,5 +1,5 @@
 /**
- * The closing line of tests/run.ts: what is skipped as a whole is an error, a second run is counted.
+ * The closing line of tests/run.ts: what is skipped as a whole or in no layer is an error, a second run is counted.
  */
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
@@ -24,8 +24,8 @@ async function run(context: TestContext, layer: string, files: Record<string, st
   // Node's runner tells its own children by this variable that they are.
   const env = { NODE_TEST_CONTEXT: undefined, FOLDER: folder };
   const args = ["--no-warnings", join(folder, "tests/run.ts"), layer];
-  const { exitCode, stdout } = await execa(process.execPath, args, { reject: false, env });
-  return { exitCode, lines: stdout.split("\n") };
+  const { exitCode, stdout, stderr } = await execa(process.execPath, args, { reject: false, env });
+  return { exitCode, lines: stdout.split("\n"), stderr };
 }
 
 void test("a file of which everything is skipped is an error by name", async (context) => {
@@ -36,6 +36,19 @@ void test("a file of which everything is skipped is an error by name", async (co
   assert.equal(exitCode, 1);
   assert.ok(lines.includes("error: tests/lib/idle.test.ts: everything in it is skipped"), lines.join("\n"));
   assert.equal(lines.at(-1), "1 passed, 1 failed, 2 skipped, 0 flaky");
+});
+
+void test("a test file that is in no layer is an error by name, whichever layer runs", async (context) => {
+  const test = 'test("one", () => {});';
+  const files = {
+    "tests/lib/good.test.ts": test,
+    "tests/lab/stray.test.ts": test,
+    "tests/new/a.test.ts": test,
+  };
+  const { exitCode, lines, stderr } = await run(context, "fast", files);
+  assert.equal(exitCode, 1);
+  assert.equal(stderr, "error: in no layer of tests/run.ts: tests/lab/stray.test.ts, tests/new/a.test.ts");
+  assert.deepEqual(lines, [""], "nothing ran");
 });
 
 void test("a file of the lab that passes in its second run passes, and is counted as flaky", async (context) => {

@@ -299,7 +299,7 @@ describe("the lab's site", { skip: root ? false : "needs root" }, () => {
   test("wrong arguments are refused with exit code 64 and touch nothing", () => {
     for (const args of [
       ["bogus"],
-      ["up", "--engine", "embedded"],
+      ["up", "--no-such-option"],
       ["fault", "add", "--service", "glace", "--drop"],
       ["logs", "x"],
     ]) {

@@ -65,5 +65,8 @@ void test("with a cloud KMS the pulumi CLI decrypts, and its refusal is reported
   await assert.rejects(decryptedConfig(folder, "prod", env), {
     message: "Pulumi.prod.yaml: its secrets provider is not a passphrase: error: no access to the key",
   });
-  await assert.rejects(decryptedConfig(folder, "prod", { PATH: "/nonexistent" }), /the pulumi CLI is needed/);
+  await assert.rejects(
+    decryptedConfig(folder, "prod", { PATH: "/nonexistent" }),
+    /its secrets provider is not a passphrase: \S/,
+  );
 });

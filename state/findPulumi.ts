@@ -3,9 +3,10 @@
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { CommandError } from "../lib/command-error.ts";
 
 /** There is no CLI that runs; the message says where it was looked for. */
-export class NoPulumiError extends Error {}
+export class NoPulumiError extends CommandError {}
 
 const project = join(import.meta.dirname, "..");
 
