@@ -33,7 +33,7 @@ const openstack = openstackProvider("openstack", credentials);
 const onOpenstack = { providers: { openstack } };
 const networkArgs = { ...seedNetwork, objectName: seedName, protect: protect.network };
 const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
-const seedArgs = { objectName: seedName, seed: config.seed, ...network.outputs, protect, proxy };
+const seedArgs = { objectName: seedName, seed: config.seed, network: network.outputs, protect, proxy };
 const seed = new Seed("seed", seedArgs, onOpenstack);
 const { connection, serverId } = seed;
 

@@ -13,6 +13,7 @@ import { seedReadyScript } from "../lib/seed-scripts.ts";
 import { type Connection, seedConnection, seedScript } from "./connection.ts";
 import { MachineImage } from "./machineImage.ts";
 import { SeedAddress } from "./seedAddress.ts";
+import type { NetworkOutputs } from "./seedNetwork.ts";
 import { SeedSecurityGroup } from "./seedSecurityGroup.ts";
 
 export interface SeedArgs {
@@ -20,12 +21,8 @@ export interface SeedArgs {
   readonly objectName: string;
   /** Section `seed` of the configuration, where each field is documented. */
   readonly seed: SeedConfig;
-  /** Network of the first port. */
-  readonly networkId: pulumi.Input<string>;
-  /** Subnet of the first port's address. Default: any of the network. */
-  readonly subnetId?: pulumi.Input<string>;
-  /** Addresses by which machines of the network are seen outside. Default: unknown to us. */
-  readonly routerAddresses?: pulumi.Output<string[]>;
+  /** Network, and subnet if it is known, of the first port; by its router's addresses others may see the seed. */
+  readonly network: NetworkOutputs;
   /** Section `protect` of the configuration. */
   readonly protect: ProtectConfig;
   /** The way out for downloads. Default: directly. */
@@ -56,7 +53,7 @@ export class Seed extends pulumi.ComponentResource {
 
   constructor(name: string, args: SeedArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:Seed", name, {}, opts);
-    const { seed, objectName } = args;
+    const { seed, objectName, network } = args;
 
     const keyPair = this.makeKeyPair(name, args);
     this.keyPair = keyPair.name;
@@ -84,8 +81,8 @@ export class Seed extends pulumi.ComponentResource {
         objectName,
         access: seed.access,
         externalNetworkId: seed.network.externalNetworkId,
-        networkId: args.networkId,
-        ...(args.subnetId === undefined ? {} : { subnetId: args.subnetId }),
+        networkId: network.networkId,
+        ...(network.subnetId === undefined ? {} : { subnetId: network.subnetId }),
         securityGroup: group,
         protect: args.protect.network,
       },
@@ -95,7 +92,7 @@ export class Seed extends pulumi.ComponentResource {
     this.fixedAddress = address.fixedAddress;
     // Its router's too: where that turns a floating IP around within itself, it may show its own address.
     this.egressAddresses = pulumi
-      .all([pulumi.all(address.addresses), args.routerAddresses ?? []])
+      .all([pulumi.all(address.addresses), network.routerAddresses ?? []])
       .apply(([own, router]) => [...new Set([...own, ...router])]);
 
     const image = new MachineImage(

@@ -4,6 +4,7 @@
  */
 import { loadForProgram, type Loaded } from "../config/program.ts";
 import { isSample, readStackFile, sampleRefusal } from "../config/stackFile.ts";
+import { CommandError } from "../lib/command-error.ts";
 import { decryptedConfig } from "../state/stackConfig.ts";
 
 /**
@@ -13,7 +14,7 @@ import { decryptedConfig } from "../state/stackConfig.ts";
  *   decrypted, with how to make that possible.
  */
 export async function loadSite(folder: string, stack: string, environment = process.env): Promise<Loaded> {
-  if (isSample(readStackFile(folder, stack))) throw new Error(sampleRefusal(stack));
+  if (isSample(readStackFile(folder, stack))) throw new CommandError(sampleRefusal(stack));
   const values = await decryptedConfig(folder, stack, environment);
   return loadForProgram({ stack, values, environment, folder });
 }

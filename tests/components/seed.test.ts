@@ -19,9 +19,11 @@ function args(seed: Partial<SeedConfig> = {}, rest: Partial<SeedArgs> = {}): See
   return {
     objectName: NAME,
     seed: { ...configOf("dev").seed, image: { id: "image-id" }, ...seed },
-    networkId: "network-id",
-    subnetId: "subnet-id",
-    routerAddresses: pulumi.output(["203.0.113.101"]),
+    network: {
+      networkId: pulumi.output("network-id"),
+      subnetId: pulumi.output("subnet-id"),
+      routerAddresses: pulumi.output(["203.0.113.101"]),
+    },
     protect: PROTECT,
     ...rest,
   };
