@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
+import type { parseArgs } from "node:util";
 import {
   newSiteFile,
   newSiteInput,
@@ -14,13 +15,13 @@ import {
   type NewSite,
   type SiteNodeImage,
 } from "../config/newSite.ts";
-import { formatProblems } from "../config/problems.ts";
+import { formatProblems, InputError } from "../config/problems.ts";
 import { isSample, readStackFile, stackFileName } from "../config/stackFile.ts";
 import { Crypter, passphraseOf } from "../state/passphrase.ts";
 import { stackNameProblem } from "../lib/names.ts";
-import { CommandError } from "../lib/command-error.ts";
+import { CommandError, EXIT } from "../lib/command-error.ts";
 import { newestNodeImage } from "../releases/nodeImage.ts";
-import { readArguments } from "./arguments.ts";
+import { command, endWith, one, PROJECT, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/new-site NAME [options]
 
@@ -49,66 +50,58 @@ Exit codes: 0 the file is written and preflight passes; 1 a value is wrong or no
 2 preflight fails (the file is written); 64 wrong usage.
 `;
 
-const root = join(import.meta.dirname, "..");
+const options = {
+  "external-network": { type: "string" },
+  "seed-flavor": { type: "string" },
+  "control-plane-flavor": { type: "string" },
+  "worker-flavor": { type: "string" },
+  allow: { type: "string", multiple: true },
+  layer: { type: "string", multiple: true },
+  cloud: { type: "string" },
+  "slack-webhook-file": { type: "string" },
+  mirror: { type: "string" },
+  offline: { type: "boolean" },
+  "skip-preflight": { type: "boolean" },
+} as const;
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
 
-const {
-  word: name,
-  values,
-  refuse,
-} = readArguments(
-  { name: "bin/new-site", usage, word: "name" },
-  {
-    "external-network": { type: "string" },
-    "seed-flavor": { type: "string" },
-    "control-plane-flavor": { type: "string" },
-    "worker-flavor": { type: "string" },
-    allow: { type: "string", multiple: true },
-    layer: { type: "string", multiple: true },
-    cloud: { type: "string" },
-    "slack-webhook-file": { type: "string" },
-    mirror: { type: "string" },
-    offline: { type: "boolean" },
-    "skip-preflight": { type: "boolean" },
-  },
-);
-const nameProblem = stackNameProblem(name);
-if (nameProblem !== undefined) refuse(nameProblem);
-const file = join(root, stackFileName(name));
-if (existsSync(file)) {
-  const what = isSample(readStackFile(root, name))
-    ? "is a sample that comes with the program: give the site another name"
-    : "is there already; nothing was changed";
-  console.error(`bin/new-site: ${stackFileName(name)} ${what}`);
-  process.exit(1);
-}
-try {
-  const site = await askFor(name);
+const exitCode = await command({ name: "bin/new-site", usage, options }, async ({ words, values }) => {
+  const name = one(words, "name");
+  const nameProblem = stackNameProblem(name);
+  if (nameProblem !== undefined) throw new UsageError(nameProblem);
+  const file = join(PROJECT, stackFileName(name));
+  if (existsSync(file)) {
+    const what = isSample(readStackFile(PROJECT, name))
+      ? "is a sample that comes with the program: give the site another name"
+      : "is there already; nothing was changed";
+    throw new CommandError(`${stackFileName(name)} ${what}`);
+  }
+  const site = await askFor(name, values);
   const problems = newSiteProblems(site);
   if (problems.length > 0) {
-    console.error(`${formatProblems(stackFileName(name), problems)}\nNothing was written.`);
-    process.exit(1);
+    throw new InputError(`${formatProblems(stackFileName(name), problems)}\nNothing was written.`);
   }
   const nodeImage = values.offline === true ? undefined : await lookForNodeImage(site);
-  const isEncrypted = site.slackWebhookUrl !== undefined || isPassphraseGiven();
+  const isEncrypted = site.slackWebhookUrl !== undefined || passphraseOf(process.env) !== undefined;
   const crypter = isEncrypted ? await Crypter.create(await passphrase()) : undefined;
   writeFileSync(file, newSiteFile({ ...site, nodeImage }, crypter), { flag: "wx" });
   console.log(`wrote ${stackFileName(name)}`);
-} catch (error) {
-  console.error(`bin/new-site: ${(error as Error).message}`);
-  process.exit(1);
-}
-if (values["skip-preflight"] !== true) {
-  const preflight = [join(root, "bin/preflight.ts"), name];
-  const { status } = spawnSync(process.execPath, ["--no-warnings", ...preflight], { stdio: "inherit" });
-  process.exitCode = status === 0 ? 0 : 2;
-}
-console.log(
-  `next: npm run plan -- ${name}, npx pulumi stack init ${name}, npx pulumi up --stack ${name} (docs/new-site.md)`,
-);
+  const passes = values["skip-preflight"] === true || preflightPasses(name);
+  console.log(
+    `next: npm run plan -- ${name}, npx pulumi stack init ${name}, npx pulumi up --stack ${name} (docs/new-site.md)`,
+  );
+  return passes ? EXIT.ok : EXIT.no;
+});
+endWith(exitCode);
 
-async function askFor(name: string): Promise<NewSite> {
-  const ask = questions();
-  const site = {
+function preflightPasses(name: string): boolean {
+  const preflight = [join(PROJECT, "bin/preflight.ts"), name];
+  return spawnSync(process.execPath, ["--no-warnings", ...preflight], { stdio: "inherit" }).status === 0;
+}
+
+async function askFor(name: string, values: Values): Promise<NewSite> {
+  const ask = questions(values);
+  return {
     name,
     layers: values.layer ?? ["production"],
     cloud: values.cloud,
@@ -118,17 +111,16 @@ async function askFor(name: string): Promise<NewSite> {
     controlPlaneFlavor: values["control-plane-flavor"] ?? (await ask("Flavor of the control plane machines")),
     workerFlavor: values["worker-flavor"] ?? (await ask("Flavor of the workers")),
     allowedCidrs: values.allow ?? (await askOptional(ask, "Networks that may reach it, with spaces between")),
-    slackWebhookUrl: await webhook(),
+    slackWebhookUrl: await webhook(values),
   };
-  return site;
 }
 
 /** Asks on a terminal; without one every missing option is named at once. */
-function questions(): (question: string) => Promise<string> {
+function questions(values: Values): (question: string) => Promise<string> {
   const required = ["external-network", "seed-flavor", "control-plane-flavor", "worker-flavor"] as const;
   const missing = required.filter((option) => values[option] === undefined);
   if (missing.length > 0 && !process.stdin.isTTY) {
-    throw new Error(
+    throw new CommandError(
       `there is no terminal to ask on: give ${missing.map((option) => `--${option}`).join(", ")}`,
     );
   }
@@ -160,13 +152,7 @@ async function lookForNodeImage(site: NewSite): Promise<SiteNodeImage | undefine
   }
 }
 
-/** Whether the stack's passphrase is known without asking. */
-function isPassphraseGiven(): boolean {
-  const { PULUMI_CONFIG_PASSPHRASE: phrase, PULUMI_CONFIG_PASSPHRASE_FILE: source } = process.env;
-  return phrase !== undefined || source !== undefined;
-}
-
-async function webhook(): Promise<string | undefined> {
+async function webhook(values: Values): Promise<string | undefined> {
   const source = values["slack-webhook-file"];
   if (source !== undefined) return readFileSync(source === "-" ? 0 : source, "utf8").trim();
   if (!process.stdin.isTTY) return undefined;
@@ -178,12 +164,12 @@ async function passphrase(): Promise<string> {
   const given = passphraseOf(process.env);
   if (given !== undefined) return given;
   if (!process.stdin.isTTY) {
-    throw new Error(
+    throw new CommandError(
       "the webhook needs a passphrase: set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE",
     );
   }
   const [first, second] = [await askHidden("New passphrase of the stack"), await askHidden("Once more")];
-  if (first !== second) throw new Error("the two passphrases differ; nothing was written");
+  if (first !== second) throw new CommandError("the two passphrases differ; nothing was written");
   return first;
 }
 
