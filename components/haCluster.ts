@@ -7,7 +7,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
 import type { ClusterConfig, Config, ProtectConfig, RegistriesConfig } from "../config/schema.ts";
 import { apiSources } from "../lib/addresses.ts";
-import { chartRollsCertificates, openstackClusterValues } from "../lib/chart-values.ts";
+import { chartRollsCertificates } from "../lib/chart-machines.ts";
+import { openstackClusterValues } from "../lib/chart-values.ts";
 import {
   cloudReachableScript,
   clusterKubeconfigScript,

@@ -42,3 +42,11 @@ export function quantityBytes(text: string): number | undefined {
   const factor = FACTORS[match?.[2] ?? ""];
   return match === null || factor === undefined ? undefined : Number(match[1]) * factor;
 }
+
+/** Bytes of a quantity that has passed validation. Anything else is an error: 0 would be no room at all. */
+export function bytesOf(quantity: string): number {
+  const bytes = quantityBytes(quantity);
+  if (bytes === undefined)
+    throw new Error(`${JSON.stringify(quantity)} is not a quantity such as 10Gi or 500M`);
+  return bytes;
+}

@@ -3,7 +3,7 @@
  * alertmanager_config.
  */
 import type { MonitoringConfig } from "../config/schema.ts";
-import { quantityBytes } from "../config/units.ts";
+import { bytesOf } from "../config/units.ts";
 import { alertRules, kubeStateMetricsValues } from "./alert-rules.ts";
 import { alertmanagerConfig, SLACK_SECRET, slackUrls } from "./slack.ts";
 
@@ -30,9 +30,7 @@ const RETENTION_SHARE = 0.85;
 
 /** A size as Prometheus reads it: its MB are MiB. */
 function retentionSize(volume: string): string {
-  const bytes = quantityBytes(volume);
-  if (bytes === undefined) throw new Error(`${volume} is no quantity of bytes`);
-  return `${Math.floor((bytes * RETENTION_SHARE) / 2 ** 20)}MB`;
+  return `${Math.floor((bytesOf(volume) * RETENTION_SHARE) / 2 ** 20)}MB`;
 }
 
 function podMonitor(name: string, namespace: string, labels: Record<string, string>, port: string) {

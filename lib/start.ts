@@ -6,7 +6,7 @@ import type { Credentials } from "../config/credentials.ts";
 import { ConfigError } from "../config/problems.ts";
 import { loadForProgram } from "../config/program.ts";
 import type { Config } from "../config/schema.ts";
-import { chartProblems } from "./chart-values.ts";
+import { chartProblems } from "./chart-machines.ts";
 import { stackNameProblem } from "./names.ts";
 
 export interface Site {

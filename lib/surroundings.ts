@@ -2,7 +2,7 @@
  * The script that gives controllers of charts what the charts have no value for. Upstream analogue:
  * clusterapi_addon_provider_trust_bundle of azimuth-ops, which holds the public authorities too.
  */
-import { durationSeconds } from "../config/units.ts";
+import { secondsOf } from "../config/units.ts";
 import { type ProxySettings, proxyVariables } from "./proxy.ts";
 import { script } from "./shell.ts";
 
@@ -27,6 +27,6 @@ export function surroundingsScript(args: SurroundingsScriptArgs): string {
     TRUSTING: args.caCert === undefined ? [] : args.deployments.slice(0, 1),
     PROXY_VARIABLES: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
     TRUSTED_CA: args.caCert,
-    READY_SECONDS: durationSeconds(args.timeout),
+    READY_SECONDS: secondsOf(args.timeout),
   });
 }

@@ -2,7 +2,7 @@
  * What a site needs of its project's quota: everything deployed, and with one rolling upgrade under way. Pure; the numbers are azimuth-ops' documented quota list turned into a calculation.
  */
 import type { Config } from "../config/schema.ts";
-import { quantityBytes } from "../config/units.ts";
+import { bytesOf } from "../config/units.ts";
 
 /** Quota by the name an operator knows it by. Sizes: RAM in MiB, gigabytes in GB. */
 export const QUOTA_NAMES = [
@@ -126,5 +126,5 @@ export function needs(config: Config, flavors: Flavors, rolling: boolean): Quant
 
 /** A Kubernetes quantity in whole GB as Cinder counts them, rounded up. */
 function gigabytes(quantity: string): number {
-  return Math.ceil((quantityBytes(quantity) ?? 0) / 2 ** 30);
+  return Math.ceil(bytesOf(quantity) / 2 ** 30);
 }

@@ -9,8 +9,8 @@ import { valueAt } from "../config/tree.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
 import { CommandError } from "../lib/command-error.ts";
 import { kubernetesImages } from "./imageManifest.ts";
-import { download, readMap, readText } from "./source.ts";
-import { manifestUrl } from "./upstream.ts";
+import { download, readText } from "./source.ts";
+import { manifestOfChart } from "./upstream.ts";
 
 /** A checksum and where it comes from. */
 export interface Pin {
@@ -25,7 +25,11 @@ interface Wanted {
   readonly setting: string;
   /** Path of what it is the checksum of. */
   readonly of: string;
-  readonly find: (version: string, mirror: string | undefined) => Promise<Omit<Pin, "setting">>;
+  readonly find: (
+    version: string,
+    mirror: string | undefined,
+    defaults: unknown,
+  ) => Promise<Omit<Pin, "setting">>;
 }
 
 /** Every checksum that defaults.yaml can hold. */
@@ -89,23 +93,30 @@ const WANTED: readonly Wanted[] = [
   { setting: "cluster.image.checksum", of: "cluster.image.url", find: imageChecksum },
 ];
 
-/** Releases of azimuth-images that are asked for an image, newest of the chart's time first. */
-const IMAGE_RELEASES = ["0.34.0", "0.33.0", "0.32.0", "0.31.0", "0.30.0", "0.29.0", "0.28.0"];
+/** From the manifest that goes with the chart of defaults.yaml: the way on which bin/new-site finds a site's image. */
+async function imageChecksum(
+  url: string,
+  mirror: string | undefined,
+  defaults: unknown,
+): Promise<Omit<Pin, "setting">> {
+  const chart = settingOf(defaults, "cluster.chart.version");
+  const { source, manifest } = await manifestOfChart(chart, mirror);
+  const images = kubernetesImages(manifest, source);
+  const found = images.find((image) => image.url === url);
+  if (found !== undefined)
+    return { value: found.checksum, source: `azimuth-images, as chart ${chart} names it` };
+  const version = settingOf(defaults, "cluster.kubernetesVersion");
+  const others = images.filter(({ kubernetesVersion }) => kubernetesVersion === version);
+  const instead = others.map((image) => `\n  url: ${image.url}\n  checksum: ${image.checksum}`).join("");
+  throw new CommandError(
+    `${source}: does not have ${url}; of Kubernetes ${version} it has ${instead === "" ? "none" : `instead:${instead}`}`,
+  );
+}
 
-async function imageChecksum(url: string, mirror: string | undefined): Promise<Omit<Pin, "setting">> {
-  const failures: string[] = [];
-  for (const release of IMAGE_RELEASES) {
-    const source = manifestUrl(release, mirror);
-    try {
-      const found = kubernetesImages(await readMap(source), source).find((image) => image.url === url);
-      if (found !== undefined) return { value: found.checksum, source: `azimuth-images ${release}` };
-      failures.push(`${source}: does not have it`);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      failures.push(error.message);
-    }
-  }
-  throw new CommandError(`${url}: no release of azimuth-images states its checksum:\n${failures.join("\n")}`);
+function settingOf(defaults: unknown, path: string): string {
+  const value = valueAt(defaults, path.split("."));
+  if (typeof value !== "string") throw new CommandError(`${path}: not set in config/defaults.yaml`);
+  return value;
 }
 
 /** The SHA-256 that a checksum file states: lines of sum and name, or the sum alone. */
@@ -128,9 +139,7 @@ export async function findPins(text: string, mirror?: string): Promise<{ pins: P
   const missing = WANTED.filter(({ setting }) => valueAt(values, setting.split(".")) === undefined);
   const results = await Promise.allSettled(
     missing.map(async ({ setting, of, find }) => {
-      const version = valueAt(values, of.split("."));
-      if (typeof version !== "string") throw new CommandError(`${of}: not set in config/defaults.yaml`);
-      return { setting, ...(await find(version, mirror)) };
+      return { setting, ...(await find(settingOf(values, of), mirror, values)) };
     }),
   );
   const pins: Pin[] = [];

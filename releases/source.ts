@@ -20,7 +20,7 @@ export async function readText(source: string): Promise<string> {
   return (await download(source)).toString("utf8");
 }
 
-/** What a URL answers, byte for byte. Throws HandoverError naming it. */
+/** What a URL answers, byte for byte. Throws CommandError naming it. */
 export async function download(source: string): Promise<Buffer> {
   let answer: Response;
   try {

@@ -188,6 +188,19 @@ void test("the newest node image is looked up at the site's mirror; where nobody
   );
 });
 
+void test("bin/policy finds nothing mandatory in a site as it was written, without credentials", () => {
+  assert.equal(newSite([NAME, ...required, "--skip-preflight"]).status, 0);
+  const judged = spawnSync(process.execPath, ["--no-warnings", join(root, "bin/policy.ts"), NAME, "--json"], {
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"], HOME: "/nonexistent" },
+  });
+  assert.equal(judged.status, 0, judged.stdout + judged.stderr);
+  const { findings } = JSON.parse(judged.stdout) as { findings: { severity: string; message: string }[] };
+  // What is not pinned yet is told, and by whom it is.
+  assert.ok(findings.every(({ severity }) => severity === "advisory"));
+  assert.ok(findings.every(({ message }) => message.includes("bin/check-releases --pin")));
+});
+
 void test("preflight runs, and its failure is reported by the exit code while the file stays", () => {
   const result = newSite([NAME, ...required]);
   assert.equal(result.status, 2);

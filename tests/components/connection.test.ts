@@ -1,5 +1,5 @@
 /**
- * The connection to the seed and scripts over it. Does not prove that SSH behaves so: tests/engine and the lab do.
+ * The connection to the seed and scripts over it. Does not prove that SSH behaves so: tests/lab-unit and the lab do.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { overlaps, parseAddress, parseCidr } from "../../config/cidr.ts";
 import * as formats from "../../config/formats.ts";
 import { closestOf } from "../../config/nearest.ts";
-import { durationSeconds, quantityBytes } from "../../config/units.ts";
+import { bytesOf, durationSeconds, quantityBytes, secondsOf } from "../../config/units.ts";
 import { atLeast, kubernetesMinorsFor, parseRelease } from "../../config/versions.ts";
 import { CERTIFICATE } from "./certificate.ts";
 
@@ -70,6 +70,13 @@ test("quantities", () => {
   for (const [text, bytes] of Object.entries(table)) assert.equal(quantityBytes(text), bytes);
   for (const text of ["", "Gi", "10GB", "10 Gi", "-1Gi", "1e3", "10gi"])
     assert.equal(quantityBytes(text), undefined);
+});
+
+test("no duration and no quantity is an error where a number must come out, and not 0", () => {
+  assert.equal(secondsOf("1h30m"), 5400);
+  assert.equal(bytesOf("10Gi"), 10 * 2 ** 30);
+  assert.throws(() => secondsOf("soon"), { message: '"soon" is not a duration such as 90s, 30m or 1h30m' });
+  assert.throws(() => bytesOf("10GB"), { message: '"10GB" is not a quantity such as 10Gi or 500M' });
 });
 
 test("releases are in order", () => {

@@ -12,7 +12,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { parse } from "yaml";
-import { addonRepositories } from "../../lib/addon-repositories.ts";
+import { ADDON_REPOSITORIES, addonRepositories } from "../../lib/addon-repositories.ts";
 import { openstackClusterValues } from "../../lib/chart-values.ts";
 import { imageDownloadScript } from "../../lib/image-download.ts";
 import { k3sRegistries } from "../../lib/k3s.ts";
@@ -54,6 +54,14 @@ test("behind a mirror every addon's chart comes from it too, and without one fro
   ]);
   assert.ok(addons.openstack.csiCinder.defaultStorageClass, "the storage class stays beside it");
   assert.equal(addonRepositories(undefined), undefined);
+});
+
+test("docs/outside.md names every repository that a mirror must have for the addons", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/outside.md"), "utf8");
+  for (const repository of ADDON_REPOSITORIES) {
+    const { host, pathname } = new URL(repository);
+    assert.ok(page.includes(`| \`${host}${pathname === "/" ? "" : pathname}\` |`), repository);
+  }
 });
 
 test("a registry without a mirror loses the chart's own, which Helm would merge in", () => {

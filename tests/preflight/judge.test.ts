@@ -495,6 +495,17 @@ void test("an existing network, address and flavor disk are not counted as neede
   assert.deepEqual({ networks, routers, floating_ips }, { networks: 0, routers: 0, floating_ips: 0 });
 });
 
+void test("a volume size that is none is an error, not a site without volumes", () => {
+  const config = configOf({ monitoring: { enabled: true } });
+  const { prometheus } = config.monitoring;
+  const broken = {
+    ...config,
+    monitoring: { ...config.monitoring, prometheus: { ...prometheus, size: "10GB" } },
+  };
+  const none = { seed: undefined, controlPlane: undefined, workers: undefined };
+  assert.throws(() => needs(broken, none, true), { message: /"10GB" is not a quantity/ });
+});
+
 void test("surge rounds a percentage up, as Kubernetes does", () => {
   assert.deepEqual([surge(3, 1), surge(3, "34%"), surge(10, "25%"), surge(3, 0)], [1, 2, 3, 0]);
 });

@@ -25,9 +25,16 @@ interface Defaults {
   clusterApi: Record<string, { version: string; sha256?: string }>;
   tools: Record<string, { version: string; sha256?: string }>;
   seed: { image: { url: string; checksum?: string } };
-  cluster: { image: { url: string; checksum?: string } };
+  cluster: {
+    image: { url: string; checksum?: string };
+    kubernetesVersion: string;
+    chart: { version: string };
+  };
 }
 const values = parse(BARE) as Defaults;
+
+/** Of the release of azimuth-images that the chart's dependencies name. */
+const MANIFEST = "/github.com/azimuth-cloud/azimuth-images/releases/download/0.77.1/manifest.json";
 
 async function upstream(
   context: TestContext,
@@ -48,7 +55,9 @@ async function upstream(
       "kind: Core",
     [`${github}/kubernetes-sigs/cluster-api-provider-openstack/releases/download/${clusterApi["openstack"]?.version}/infrastructure-components.yaml`]:
       "kind: Capo",
-    [`${github}/azimuth-cloud/azimuth-images/releases/download/0.30.0/manifest.json`]: JSON.stringify({
+    [`${github}/azimuth-cloud/capi-helm-charts/releases/download/${values.cluster.chart.version}/dependencies.json`]:
+      '{"azimuth-images": "0.77.1"}',
+    [MANIFEST]: JSON.stringify({
       "kubernetes-1-34-jammy": {
         name: "i",
         url: values.cluster.image.url,
@@ -115,9 +124,29 @@ test("what cannot be had is told, and the rest is found", async (t) => {
   const { pins, problems } = await findPins(BARE, mirror);
   assert.equal(pins.length, 6);
   assert.match(problems[0] ?? "", /^k3s\.sha256: .*sha256sum-amd64\.txt: no SHA-256 of k3s$/);
-  assert.match(
-    problems[1] ?? "",
-    /^cluster\.image\.checksum: .*jammy.*: no release of azimuth-images states its checksum:/,
+  assert.match(problems[1] ?? "", /^cluster\.image\.checksum: .*\/0\.77\.1\/manifest\.json: HTTP 404$/);
+});
+
+test("an image that the chart's manifest does not have is told with those that it has instead", async (t) => {
+  const image = (version: string, letter: string) => ({
+    name: letter,
+    url: `https://images.example.org/${letter}.qcow2`,
+    checksum: `sha256:${sum(letter)}`,
+    kubernetes_version: version,
+  });
+  const mirror = await upstream(t, (pages) => {
+    const { kubernetesVersion } = values.cluster;
+    pages[MANIFEST] = JSON.stringify({ a: image(kubernetesVersion, "a"), b: image("v1.2.3", "b") });
+  });
+  const { pins, problems } = await findPins(BARE, mirror);
+  assert.equal(pins.length, 7);
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? "", /does not have https:\/\/azimuth-images/);
+  assert.ok(
+    problems[0]?.endsWith(
+      `of Kubernetes ${values.cluster.kubernetesVersion} it has instead:\n  url: https://images.example.org/a.qcow2\n  checksum: sha256:${sum("a")}`,
+    ),
+    problems[0],
   );
 });
 
