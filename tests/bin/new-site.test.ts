@@ -217,7 +217,7 @@ const refusals: [args: string[], code: number, message: RegExp, environment?: Re
     /there is no terminal to ask on: give --external-network, --seed-flavor, --control-plane-flavor, --worker-flavor/,
   ],
   [[NAME, ...required, "--layer", "prodution"], 1, /prodution/],
-  [[NAME, ...required, "--slack-webhook-file", "/nonexistent"], 1, /ENOENT/],
+  [[NAME, ...required, "--slack-webhook-file", "/nonexistent/webhook"], 1, /ENOENT/],
 ];
 for (const [args, code, message, environment] of refusals) {
   void test(`new-site ${args.join(" ")} ends with ${code}`, () => {
