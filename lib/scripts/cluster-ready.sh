@@ -45,7 +45,9 @@ unmet() {
 # brief < UNMET: the first thing in a line that fits on a screen, and how many more there are
 brief() { awk 'NR == 1 { first = length($0) > 120 ? substr($0, 1, 119) "…" : $0 } END { print first (NR > 1 ? " (and " NR - 1 " more)" : "") }'; }
 
-# roll_before_expiry: the chart's releases up to 0.27.0 have no value for it. What Helm did not set it leaves as it is.
+# roll_before_expiry: the chart's releases up to 0.27.0 have no value for it. An upgrade leaves it as it is: for kinds that it
+# does not know Helm patches what differs between the old and the new manifest, and neither has this field (createPatch in
+# helm's pkg/kube/client.go). After whatever changes the release it is set once more.
 roll_before_expiry() {
   [[ -n $CERTIFICATES_EXPIRY_DAYS ]] || return 0
   kubectl patch kubeadmcontrolplanes.v1beta2.controlplane.cluster.x-k8s.io "$CLUSTER-control-plane" --namespace "$NAMESPACE" --type merge \

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { promisify } from "node:util";
@@ -188,11 +189,14 @@ void test("the newest node image is looked up at the site's mirror; where nobody
   );
 });
 
-void test("bin/policy finds nothing mandatory in a site as it was written, without credentials", () => {
+void test("bin/policy finds nothing mandatory in a site as it was written, without credentials", (t) => {
+  // The program keeps compiled code below HOME.
+  const home = mkdtempSync(join(tmpdir(), "new-site-"));
+  t.after(() => rmSync(home, { recursive: true, force: true }));
   assert.equal(newSite([NAME, ...required, "--skip-preflight"]).status, 0);
   const judged = spawnSync(process.execPath, ["--no-warnings", join(root, "bin/policy.ts"), NAME, "--json"], {
     encoding: "utf8",
-    env: { PATH: process.env["PATH"], HOME: "/nonexistent" },
+    env: { PATH: process.env["PATH"], HOME: home },
   });
   assert.equal(judged.status, 0, judged.stdout + judged.stderr);
   const { findings } = JSON.parse(judged.stdout) as { findings: { severity: string; message: string }[] };
@@ -217,7 +221,7 @@ const refusals: [args: string[], code: number, message: RegExp, environment?: Re
     /there is no terminal to ask on: give --external-network, --seed-flavor, --control-plane-flavor, --worker-flavor/,
   ],
   [[NAME, ...required, "--layer", "prodution"], 1, /prodution/],
-  [[NAME, ...required, "--slack-webhook-file", "/nonexistent"], 1, /ENOENT/],
+  [[NAME, ...required, "--slack-webhook-file", "/nonexistent/webhook"], 1, /ENOENT/],
 ];
 for (const [args, code, message, environment] of refusals) {
   void test(`new-site ${args.join(" ")} ends with ${code}`, () => {

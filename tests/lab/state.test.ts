@@ -6,7 +6,15 @@
  * encryption or bucket policies: the lab's store has neither.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -25,9 +33,11 @@ import {
 } from "@aws-sdk/client-s3";
 import { closingLines } from "../../automation/display.ts";
 import { type StackRequest, runStack } from "../../automation/stack.ts";
+import { newSiteFile } from "../../config/newSite.ts";
 import { stackEnvironment } from "../../lab/environment.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
 import { addresses, ports } from "../../lab/site.ts";
+import { Crypter } from "../../state/passphrase.ts";
 import { command, enterLab } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
 
@@ -232,6 +242,39 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     });
     assert.equal(done.status, 1);
     assert.match(done.stderr, /pulumi stack output --stack nowhere: [^]*no stack named 'nowhere' found/);
+  });
+
+  test("pulumi stack init leaves a new site's file as it is, and opens the secret in it", async () => {
+    const site = mkdtempSync(join(tmpdir(), "new-site-"));
+    const file = join(site, "Pulumi.fresh.yaml");
+    const webhook = "https://hooks.slack.example/services/PLANTED-VALUE";
+    const text = newSiteFile(
+      {
+        ...{ name: "fresh", layers: ["production"], allowedCidrs: [], slackWebhookUrl: webhook },
+        externalNetworkId: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af",
+        ...{ seedFlavor: "a", controlPlaneFlavor: "b", workerFlavor: "c" },
+      },
+      await Crypter.create("of the site"),
+    );
+    copyFileSync(join(project, "Pulumi.yaml"), join(site, "Pulumi.yaml"));
+    writeFileSync(file, text);
+    const passphrase = { PULUMI_CONFIG_PASSPHRASE: "of the site", PULUMI_CONFIG_PASSPHRASE_FILE: "" };
+    const byHand = (...args: string[]) => {
+      const env = { ...environment(), ...passphrase };
+      const done = command("pulumi", [...args, "--cwd", site, "--non-interactive"], { env });
+      assert.equal(done.status, 0, done.stdout + done.stderr);
+      return done.stdout.trim();
+    };
+    try {
+      byHand("stack", "init", "fresh");
+      assert.equal(readFileSync(file, "utf8"), text);
+      const path = "capi-mgmt:monitoring.slack.webhookUrl";
+      assert.equal(byHand("config", "get", "--stack", "fresh", "--path", path), webhook);
+      byHand("stack", "rm", "fresh", "--yes", "--preserve-config");
+      assert.equal(readFileSync(file, "utf8"), text);
+    } finally {
+      rmSync(site, { recursive: true });
+    }
   });
 
   test("every state written is a version of its own, and none holds a secret in plain", async () => {
