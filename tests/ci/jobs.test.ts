@@ -330,28 +330,35 @@ void test("without a GitLab to ask, a job names what it lacks and fails", async 
   assert.match(done.output, /not set: CI_API_V4_URL, CI_PROJECT_ID, CAPI_MGMT_GITLAB_TOKEN/);
 });
 
-void test("what a failed preview says goes into log and note without the job's secrets", async () => {
-  const clouds = { clouds: { openstack: { auth: { application_credential_secret: "PLANTED-credential" } } } };
-  writeFileSync(join(folder, "clouds.yaml"), JSON.stringify(clouds));
-  writeFileSync(join(folder, "passphrase"), "PLANTED passphrase\n");
-  // A CLI that fails, and says all it should not.
-  mkdirSync(join(folder, "bin"), { recursive: true });
-  const script = `#!/bin/sh\n[ "$1" = version ] && echo v3.265.0 && exit 0\necho "error: 401 for PLANTED-credential, PLANTED-s3-key, PLANTED passphrase; and so on" >&2\nexit 255\n`;
-  writeFileSync(join(folder, "bin/pulumi"), script, { mode: 0o755 });
-  const { code, output: printed } = await processOf("preview", ["prod"], {
-    PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`,
-    CI_API_V4_URL: receiver.apiUrl,
-    CI_PROJECT_ID: "1",
-    CI_JOB_URL: "https://gitlab.example/job/1",
-    CI_COMMIT_SHA: "abc123",
-    CI_MERGE_REQUEST_IID: "5",
-    CAPI_MGMT_GITLAB_TOKEN: receiver.token,
-    OS_CLIENT_CONFIG_FILE: join(folder, "clouds.yaml"),
-    PULUMI_CONFIG_PASSPHRASE_FILE: join(folder, "passphrase"),
-    AWS_SECRET_ACCESS_KEY: "PLANTED-s3-key",
-  });
-  assert.equal(code, 1, printed);
-  const note = receiver.notes.get(5)?.[0]?.body ?? "";
-  assert.match(note, /401 for \[secret\], \[secret\], \[secret\]; and so on/);
-  assert.doesNotMatch(printed + note, /PLANTED/);
-});
+// Preflight and policy run beside it, and preflight asks an address where nothing listens for a while.
+void test(
+  "what a failed preview says goes into log and note without the job's secrets",
+  { timeout: 180_000 },
+  async () => {
+    const clouds = {
+      clouds: { openstack: { auth: { application_credential_secret: "PLANTED-credential" } } },
+    };
+    writeFileSync(join(folder, "clouds.yaml"), JSON.stringify(clouds));
+    writeFileSync(join(folder, "passphrase"), "PLANTED passphrase\n");
+    // A CLI that fails, and says all it should not.
+    mkdirSync(join(folder, "bin"), { recursive: true });
+    const script = `#!/bin/sh\n[ "$1" = version ] && echo v3.265.0 && exit 0\necho "error: 401 for PLANTED-credential, PLANTED-s3-key, PLANTED passphrase; and so on" >&2\nexit 255\n`;
+    writeFileSync(join(folder, "bin/pulumi"), script, { mode: 0o755 });
+    const { code, output: printed } = await processOf("preview", ["prod"], {
+      PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`,
+      CI_API_V4_URL: receiver.apiUrl,
+      CI_PROJECT_ID: "1",
+      CI_JOB_URL: "https://gitlab.example/job/1",
+      CI_COMMIT_SHA: "abc123",
+      CI_MERGE_REQUEST_IID: "5",
+      CAPI_MGMT_GITLAB_TOKEN: receiver.token,
+      OS_CLIENT_CONFIG_FILE: join(folder, "clouds.yaml"),
+      PULUMI_CONFIG_PASSPHRASE_FILE: join(folder, "passphrase"),
+      AWS_SECRET_ACCESS_KEY: "PLANTED-s3-key",
+    });
+    assert.equal(code, 1, printed);
+    const note = receiver.notes.get(5)?.[0]?.body ?? "";
+    assert.match(note, /401 for \[secret\], \[secret\], \[secret\]; and so on/);
+    assert.doesNotMatch(printed + note, /PLANTED/);
+  },
+);
