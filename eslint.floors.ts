@@ -22,8 +22,9 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   plan: [...GROUND, "policy", "index.ts"],
   preflight: [...GROUND, "openstack", "state"],
   kayobe: [...GROUND, "openstack", "releases"],
+  operate: [...GROUND, "kayobe", "state"],
   ci: [...GROUND, "automation", "policy", "plan", "preflight", "releases", "state"],
-  bin: [...GROUND, "automation", "kayobe", "plan", "policy", "preflight", "releases", "state"],
+  bin: [...GROUND, "automation", "kayobe", "operate", "plan", "policy", "preflight", "releases", "state"],
   lab: [...GROUND, "automation", "openstack", "preflight", "state"],
 };
 

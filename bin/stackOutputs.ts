@@ -28,22 +28,36 @@ function isLab(stack: string, environment: NodeJS.ProcessEnv): boolean {
  * @throws CommandError with what to do about it
  */
 export function stackOutputs(stack: string): Outputs {
+  const outputs = JSON.parse(pulumi(["stack", "output"], stack, ["--json", "--show-secrets"])) as Outputs;
+  if (Object.keys(outputs).length === 0)
+    throw new CommandError(`stack ${stack} has no outputs: deploy it first`);
+  return outputs;
+}
+
+/**
+ * The state of a stack as JSON, its secrets encrypted, from Pulumi's CLI.
+ *
+ * @throws CommandError with what to do about it
+ */
+export function stackExport(stack: string): string {
+  return pulumi(["stack", "export"], stack, []);
+}
+
+/** Runs Pulumi's CLI on a stack, in the lab with the lab's environment; answers what it printed. */
+function pulumi(words: readonly string[], stack: string, options: readonly string[]): string {
   const env = { ...process.env };
   if (isLab(stack, env)) {
     const lab = JSON.parse(readFileSync(LAB, "utf8")) as { path: string; variables: Record<string, string> };
     Object.assign(env, lab.variables, { PATH: `${lab.path}${delimiter}${env["PATH"] ?? ""}` });
   }
-  const args = ["stack", "output", "--stack", stack, "--json", "--show-secrets", "--non-interactive"];
-  const pulumi = cli(env["PATH"]);
-  const result = spawnSync(pulumi, args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 26 });
-  if (result.error !== undefined) throw new CommandError(`${pulumi}: ${result.error.message}`);
+  const args = [...words, "--stack", stack, ...options, "--non-interactive"];
+  const program = cli(env["PATH"]);
+  const result = spawnSync(program, args, { cwd: PROJECT, env, encoding: "utf8", maxBuffer: 2 ** 28 });
+  if (result.error !== undefined) throw new CommandError(`${program}: ${result.error.message}`);
   if (result.status !== 0) {
-    throw new CommandError(`pulumi stack output --stack ${stack}: ${result.stderr.trim()}`);
+    throw new CommandError(`pulumi ${words.join(" ")} --stack ${stack}: ${result.stderr.trim()}`);
   }
-  const outputs = JSON.parse(result.stdout) as Outputs;
-  if (Object.keys(outputs).length === 0)
-    throw new CommandError(`stack ${stack} has no outputs: deploy it first`);
-  return outputs;
+  return result.stdout;
 }
 
 /**

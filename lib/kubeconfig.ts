@@ -3,7 +3,7 @@
  * kubeconfig template of azimuth-ops role capi_cluster (service account form).
  */
 import { X509Certificate } from "node:crypto";
-import { parse, stringify } from "yaml";
+import { parse, parseDocument, stringify } from "yaml";
 import { InputError } from "../config/problems.ts";
 import { isMap, valueAt } from "../config/tree.ts";
 
@@ -123,4 +123,25 @@ export function endingSoon(kubeconfig: string, now: Date): string | undefined {
   if (end === undefined) return undefined;
   const days = (Date.parse(end) - now.valueOf()) / (24 * 60 * 60 * 1000);
   return days < RENEW_BEFORE_DAYS ? end.slice(0, 10) : undefined;
+}
+
+/**
+ * The same kubeconfig for an API that is reached by a port of this machine. The certificate is still judged by the name
+ * that the kubeconfig had.
+ *
+ * @throws InputError if there is no complete current context; the message holds nothing of the text
+ */
+export function kubeconfigThrough(kubeconfig: string, port: number): string {
+  const { hostname } = new URL(kubeconfigServer(kubeconfig));
+  const document = parseDocument(kubeconfig);
+  const current: unknown = document.toJS();
+  const contexts = valueAt(current, ["contexts"]) as readonly { name: string; context: { cluster: string } }[];
+  const context = contexts.find(({ name }) => name === valueAt(current, ["current-context"]));
+  const clusters = valueAt(current, ["clusters"]) as readonly { name: string }[];
+  const at = ["clusters", clusters.findIndex(({ name }) => name === context?.context.cluster), "cluster"];
+  document.setIn([...at, "server"], `https://127.0.0.1:${port}`);
+  if (!document.hasIn([...at, "tls-server-name"])) {
+    document.setIn([...at, "tls-server-name"], hostname.replaceAll(/[[\]]/g, ""));
+  }
+  return document.toString({ lineWidth: 0 });
 }
