@@ -66,7 +66,8 @@ async function connect(
   const { folder, remove } = keyFolder(to);
   process.on("exit", remove);
   const interrupted = new Promise<undefined>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(undefined));
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.on(signal, () => resolve(undefined));
   });
   console.error(`connecting to ${target} of stack ${stack} by the seed (${to.address}) …`);
   const opening =
@@ -104,6 +105,7 @@ function apiOf(stack: string, target: string, outputs: Outputs) {
 /** How to read Grafana's password, which nobody else sees then. */
 function passwordLine(stack: string): string {
   const kubectl = `kubectl --kubeconfig ${siteNames(stack).kubeconfigFile} --namespace ${MONITORING_NAMESPACE}`;
-  const secret = "get secret kube-prometheus-stack-grafana --output go-template='{{index .data \"admin-password\" | base64decode}}'";
+  const secret =
+    "get secret kube-prometheus-stack-grafana --output go-template='{{index .data \"admin-password\" | base64decode}}'";
   return `bin/seed-ssh ${stack} -- ${JSON.stringify(`${kubectl} ${secret}`).replaceAll("$", "\\$")}`;
 }

@@ -8,7 +8,13 @@ import { CommandError, EXIT } from "../lib/command-error.ts";
 import type { Outputs } from "../lib/outputs.ts";
 import { secretsOfConfiguration } from "../operate/configSecrets.ts";
 import { firingAlerts } from "../operate/alertmanager.ts";
-import { type Parts, partsOfSeed, resourcesOf, withoutSecrets, writeBundle } from "../operate/supportBundle.ts";
+import {
+  type Parts,
+  partsOfSeed,
+  resourcesOf,
+  withoutSecrets,
+  writeBundle,
+} from "../operate/supportBundle.ts";
 import { command, one, PROJECT, readOutputs, stackSettings } from "./kit.ts";
 import { stackExport } from "./stackOutputs.ts";
 
@@ -40,8 +46,10 @@ process.exit(
     const outputs = readOutputs(stack, values.outputs);
     const { parts, missing } = await collect(stack, outputs);
     const secrets = await secretsOfConfiguration(PROJECT, stack);
-    parts.set("README.txt", readme(stack, time, missing));
-    const clean = withoutSecrets(parts, outputs, secrets);
+    const { parts: clean, leftOut } = withoutSecrets(stack, parts, outputs, secrets);
+    for (const line of leftOut) console.error(line);
+    missing.push(...leftOut);
+    clean.set("README.txt", readme(stack, time, missing));
     writeBundle(file, folder, clean);
     for (const [name, text] of clean) console.log(`${String(text.length).padStart(9)}  ${folder}/${name}`);
     console.log(`${file} is written`);
@@ -77,7 +85,10 @@ async function collect(stack: string, outputs: Outputs): Promise<{ parts: Parts;
 }
 
 function versions(outputs: Outputs): string {
-  const git = spawnSync("git", ["describe", "--always", "--dirty", "--tags"], { cwd: PROJECT, encoding: "utf8" });
+  const git = spawnSync("git", ["describe", "--always", "--dirty", "--tags"], {
+    cwd: PROJECT,
+    encoding: "utf8",
+  });
   const program = git.status === 0 ? git.stdout.trim() : "unknown";
   const { versions: deployed } = outputs;
   return JSON.stringify({ program, node: process.version, platform: process.platform, deployed }, null, 2);

@@ -10,10 +10,19 @@ import { Redactor } from "./redact.ts";
 const SHORTEST = 8;
 
 /** Keys of Kubernetes secrets whose values are no secret, and in many texts. */
-const PUBLIC_KEYS = new Set(["ca.crt", "tls.crt", "namespace", "format", "admin-user", "ca.pem", "public.pem"]);
+const PUBLIC_KEYS = new Set([
+  "ca.crt",
+  "tls.crt",
+  "namespace",
+  "format",
+  "admin-user",
+  "ca.pem",
+  "public.pem",
+]);
 
 /** A line of configuration that names its value a secret: key or JSON key, then the value. */
-const NAMED = /(?:secret|password|passwd|token|passphrase|auth|key-data|api_?url)"?\s*[:=]\s*["']?([^\s"',}]+)/gi;
+const NAMED =
+  /(?:secret|password|passwd|token|passphrase|auth|key-data|api_?url)"?[ \t]*[:=][ \t]*["']?([^\s"',}]+)/gi;
 
 /** A word that nobody would type: letters of both cases and digits. */
 const RANDOM = /(?=[\w+/=.-]*[a-z])(?=[\w+/=.-]*[A-Z])(?=[\w+/=.-]*\d)[\w+/=.-]{20,}/g;
@@ -28,12 +37,12 @@ const PATTERNS = [
   /(?<=\w:\/\/)[^/\s:@]+:[^/\s@]+(?=@)/g,
 ];
 
-/** The values that a text with secrets in it holds: all of a line, the telling parts of several. */
+/** The values that a text with secrets in it holds: all of a single line, the telling parts of several. */
 function valuesIn(text: string): string[] {
-  if (!text.trim().includes("\n") && !/[{:]/.test(text)) return [text.trim()];
-  const lines = text.includes("PRIVATE KEY") ? text.split("\n").filter((line) => !line.startsWith("-----")) : [];
+  const lines = text.trim().split("\n");
+  const key = text.includes("PRIVATE KEY") ? lines.filter((line) => !line.startsWith("-----")) : [];
   const named = [...text.matchAll(NAMED)].map(([, value]) => value ?? "");
-  return [...(text.includes("\n") ? [] : [text.trim()]), ...lines.map((line) => line.trim()), ...named, ...(text.match(RANDOM) ?? [])];
+  return [...(lines.length === 1 ? lines : key), ...named, ...(text.match(RANDOM) ?? [])];
 }
 
 /** Secret values of a stack's outputs. */
@@ -56,20 +65,15 @@ export function secretsOfOutputs(outputs: Outputs): string[] {
   return found;
 }
 
-/**
- * Secret values of what `kubectl get secrets --output json` printed.
- *
- * @throws Error if it is no such list; the message holds nothing of it
- */
-export function secretsOfCluster(list: string): string[] {
+/** Secret values of what `kubectl get secrets --output json` printed; undefined if it is no such list. */
+export function secretsOfCluster(list: string): string[] | undefined {
   let items: { data?: Record<string, string> }[] | undefined;
   try {
     ({ items } = JSON.parse(list) as { items?: typeof items });
   } catch {
-    items = undefined;
+    return undefined;
   }
-  if (!Array.isArray(items)) throw new Error("the cluster's secrets cannot be read, so nothing could be scanned for them");
-  return items.flatMap(({ data }) =>
+  return items?.flatMap(({ data }) =>
     Object.entries(data ?? {})
       .filter(([key]) => !PUBLIC_KEYS.has(key))
       .flatMap(([, value]) => valuesIn(Buffer.from(value, "base64").toString("utf8"))),
@@ -97,7 +101,7 @@ export class SecretFilter {
 
   constructor(secrets: readonly string[]) {
     const values = new Set(secrets.map((value) => value.trim()).filter((value) => value.length >= SHORTEST));
-    this.#forms = [...values].flatMap(formsOf).filter((form) => form.length >= SHORTEST);
+    this.#forms = [...new Set([...values].flatMap(formsOf))].filter((form) => form.length >= SHORTEST);
     this.#redactor.add(...this.#forms);
   }
 
@@ -107,7 +111,10 @@ export class SecretFilter {
   }
 
   clean(text: string): string {
-    return PATTERNS.reduce((rest, pattern) => rest.replaceAll(pattern, "[secret]"), this.#redactor.clean(text));
+    return PATTERNS.reduce(
+      (rest, pattern) => rest.replaceAll(pattern, "[secret]"),
+      this.#redactor.clean(text),
+    );
   }
 
   /** Whether a text holds a known secret in any form. */

@@ -135,7 +135,10 @@ export function kubeconfigThrough(kubeconfig: string, port: number): string {
   const { hostname } = new URL(kubeconfigServer(kubeconfig));
   const document = parseDocument(kubeconfig);
   const current: unknown = document.toJS();
-  const contexts = valueAt(current, ["contexts"]) as readonly { name: string; context: { cluster: string } }[];
+  const contexts = valueAt(current, ["contexts"]) as readonly {
+    name: string;
+    context: { cluster: string };
+  }[];
   const context = contexts.find(({ name }) => name === valueAt(current, ["current-context"]));
   const clusters = valueAt(current, ["clusters"]) as readonly { name: string }[];
   const at = ["clusters", clusters.findIndex(({ name }) => name === context?.context.cluster), "cluster"];

@@ -46,13 +46,15 @@ const SEVERITIES = ["critical", "warning", "info"];
 export function firing(body: string, disabled: readonly string[]): Alert[] {
   const read = answer.safeParse(json(body));
   if (!read.success) throw new CommandError("what answers there is not Alertmanager's API v2");
-  const all = read.data.map(({ labels: { alertname = "", severity = "", ...labels }, annotations, startsAt }) => ({
-    ...{ name: alertname, severity, since: startsAt },
-    summary: (annotations["summary"] ?? annotations["description"] ?? annotations["message"] ?? "")
-      .replaceAll(/\s+/g, " ")
-      .trim(),
-    labels,
-  }));
+  const all = read.data.map(
+    ({ labels: { alertname = "", severity = "", ...labels }, annotations, startsAt }) => ({
+      ...{ name: alertname, severity, since: startsAt },
+      summary: (annotations["summary"] ?? annotations["description"] ?? annotations["message"] ?? "")
+        .replaceAll(/\s+/g, " ")
+        .trim(),
+      labels,
+    }),
+  );
   if (!disabled.includes(ALWAYS) && !all.some(({ name }) => name === ALWAYS)) {
     throw new CommandError(
       `Alertmanager has no alert ${ALWAYS}, which always fires: Prometheus does not reach it or does not run; bin/connect STACK prometheus shows which`,
@@ -62,8 +64,11 @@ export function firing(body: string, disabled: readonly string[]): Alert[] {
 }
 
 function graver(one: Alert, other: Alert): number {
-  const rank = ({ severity }: Alert) => (SEVERITIES.indexOf(severity) + SEVERITIES.length + 1) % (SEVERITIES.length + 1);
-  return rank(one) - rank(other) || one.since.localeCompare(other.since) || one.name.localeCompare(other.name);
+  const rank = ({ severity }: Alert) =>
+    (SEVERITIES.indexOf(severity) + SEVERITIES.length + 1) % (SEVERITIES.length + 1);
+  return (
+    rank(one) - rank(other) || one.since.localeCompare(other.since) || one.name.localeCompare(other.name)
+  );
 }
 
 /** One alert in lines: what it is, since when, and where. */

@@ -5,11 +5,20 @@
 mark=$1
 export LC_ALL=C KUBECONFIG
 
+# limited COMMAND…: ends it after a minute; a function gets a shell of its own, and five
+limited() {
+  if [[ $(type -t "$1") == function ]]; then
+    timeout 300 bash -c "$(declare -f "$1"); $(printf '%q ' "$@")"
+  else
+    timeout 60 "$@"
+  fi
+}
+
 part() {
   local name=$1
   shift
   printf '\n%s %s\n' "$mark" "$name"
-  timeout 60 "$@" 2>&1 || printf '(%s: exit code %s)\n' "$*" $?
+  limited "$@" 2>&1 || printf '(%s: exit code %s)\n' "$*" $?
 }
 
 logs_of_pods() {
@@ -44,17 +53,6 @@ cluster() {
   part "$name/orc.yaml" objects_of --api-group=openstack.k-orc.cloud
   part "$name/helm.yaml" helm list --all-namespaces --output yaml
   part "$name/logs.txt" logs_of_pods
-}
-
-# A function cannot be the argument of timeout: a shell of its own runs it.
-timeout() {
-  local seconds=$1
-  shift
-  if [[ $(type -t "$1") == function ]]; then
-    command timeout 300 bash -c "$(declare -f "$1"); $(printf '%q ' "$@")"
-  else
-    command timeout "$seconds" "$@"
-  fi
 }
 
 part seed/system.txt bash -c 'uname -a; cat /etc/os-release; uptime; free -m; df -h; systemctl --failed --no-pager; systemctl list-timers --no-pager'

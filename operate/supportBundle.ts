@@ -19,6 +19,9 @@ export type Parts = Map<string, string>;
 /** Where the parts begin that are for the scan alone. */
 const FOR_THE_SCAN = "secrets/";
 
+/** Outputs that are no secret: a secret of Kubernetes may hold a name too, which must not be cut out everywhere. */
+const PUBLIC_OUTPUTS = ["seedAddress", "seedUser", "clusterName", "apiServerAddress"];
+
 /** Largest size of a part; what is left out is its middle. */
 const LARGEST = 4 * 2 ** 20;
 
@@ -50,46 +53,86 @@ function split(text: string, mark: string): Parts {
 /** A stack's state as a maintainer needs it: what is there, nothing of inputs and outputs. */
 export function resourcesOf(exported: string): string {
   const { deployment } = JSON.parse(exported) as {
-    deployment?: { resources?: Record<string, unknown>[]; pending_operations?: { type: string; resource: { urn: string } }[] };
+    deployment?: {
+      resources?: Record<string, unknown>[];
+      pending_operations?: { type: string; resource: { urn: string } }[];
+    };
   };
-  const kept = ["urn", "type", "id", "parent", "protect", "retainOnDelete", "dependencies", "created", "modified", "pendingReplacement", "delete"];
+  const kept = [
+    "urn",
+    "type",
+    "id",
+    "parent",
+    "protect",
+    "retainOnDelete",
+    "dependencies",
+    "created",
+    "modified",
+    "pendingReplacement",
+    "delete",
+  ];
   return JSON.stringify(
     {
       resources: (deployment?.resources ?? []).map((resource) =>
         // The id of a random or generated thing may be the thing: those of OpenStack and Kubernetes name objects.
         Object.fromEntries(kept.filter((key) => key in resource).map((key) => [key, resource[key]])),
       ),
-      pending: (deployment?.pending_operations ?? []).map(({ type, resource }) => ({ type, urn: resource.urn })),
+      pending: (deployment?.pending_operations ?? []).map(({ type, resource }) => ({
+        type,
+        urn: resource.urn,
+      })),
     },
     null,
     2,
   );
 }
 
+/** What may be handed on, and what of it had to be left out. */
+export interface Cleaned {
+  readonly parts: Parts;
+  readonly leftOut: readonly string[];
+}
+
 /**
- * The parts that may be handed on, with every known secret cut out.
+ * The parts that may be handed on, with every known secret cut out. Of a cluster whose secrets could not be read nothing
+ * is kept, for nothing could be looked for.
  *
  * @param more secret values known from elsewhere
- * @throws CommandError if secrets are not known that might be in it, or one is still there afterwards; then nothing may
- *   be written
+ * @throws CommandError if one is still there afterwards; then nothing may be written
  */
-export function withoutSecrets(parts: Parts, outputs: Outputs, more: readonly string[] = []): Parts {
+export function withoutSecrets(
+  stack: string,
+  parts: Parts,
+  outputs: Outputs,
+  more: readonly string[] = [],
+): Cleaned {
   const secrets = [...secretsOfOutputs(outputs), ...more];
+  const leftOut: string[] = [];
   for (const [name, text] of parts) {
     if (!name.startsWith(FOR_THE_SCAN)) continue;
-    if (!name.endsWith(".json")) secrets.push(...secretsOfText(text));
-    // A cluster that is away told nothing else either.
-    else if (text.trim().startsWith("{")) secrets.push(...secretsOfCluster(text));
+    const cluster = /^secrets\/(.*)\.json$/.exec(name)?.[1];
+    const found = cluster === undefined ? secretsOfText(text) : secretsOfCluster(text);
+    if (found === undefined) leftOut.push(`${cluster}/`);
+    else secrets.push(...found);
   }
-  const filter = new SecretFilter(secrets);
+  const shown = new Set<unknown>([
+    ...PUBLIC_OUTPUTS.map((name) => outputs[name]),
+    ...Object.values(siteNames(stack)),
+  ]);
+  const filter = new SecretFilter(secrets.filter((value) => !shown.has(value)));
   const kept: Parts = new Map();
   for (const [name, text] of parts) {
-    if (name.startsWith(FOR_THE_SCAN)) continue;
+    if ([FOR_THE_SCAN, ...leftOut].some((folder) => name.startsWith(folder))) continue;
     const clean = shortened(filter.clean(text));
     if (filter.leaks(clean)) throw new CommandError(`${name} still holds a secret: nothing is written`);
     kept.set(name, clean);
   }
-  return kept;
+  return {
+    parts: kept,
+    leftOut: leftOut.map(
+      (folder) => `${folder}: the cluster's secrets could not be read, so none of it is kept`,
+    ),
+  };
 }
 
 function shortened(text: string): string {
@@ -128,7 +171,8 @@ function reserve(file: string): number {
   try {
     return openSync(file, "wx", 0o600);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw new CommandError(`${file} is there already`);
+    if ((error as NodeJS.ErrnoException).code === "EEXIST")
+      throw new CommandError(`${file} is there already`);
     throw error;
   }
 }

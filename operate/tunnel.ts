@@ -70,7 +70,13 @@ export async function tunnelToService(
   service: Service,
   port: number,
 ): Promise<Tunnel> {
-  const forward = await running(to, folder, [], portForwardLine(service), /^Forwarding from 127\.0\.0\.1:(\d+) /m);
+  const forward = await running(
+    to,
+    folder,
+    [],
+    portForwardLine(service),
+    /^Forwarding from 127\.0\.0\.1:(\d+) /m,
+  );
   try {
     const tunnel = await tunnelTo(to, folder, { host: "127.0.0.1", port: Number(forward.ready[1]) }, port);
     return {

@@ -43,10 +43,18 @@ void test("the alerts that fire by design do not count: 0, and nothing is left b
 });
 
 void test("a firing alert is 2, gravest first, with --json as documented", (context) => {
-  const body = JSON.stringify([WATCHDOG, alert("Small", "info"), alert("Odd", "x"), alert("Big", "critical")]);
+  const body = JSON.stringify([
+    WATCHDOG,
+    alert("Small", "info"),
+    alert("Odd", "x"),
+    alert("Big", "critical"),
+  ]);
   const done = run(context, body, ["prod"]);
   assert.equal(done.status, 2, done.stderr);
-  assert.match(done.stdout, /^critical  Big  since 2026-11-26T12:00:00Z\n {2}Big is wrong\n {2}namespace=capo-system\n/);
+  assert.match(
+    done.stdout,
+    /^critical  Big  since 2026-11-26T12:00:00Z\n {2}Big is wrong\n {2}namespace=capo-system\n/,
+  );
   const json = run(context, body, ["prod", "--json"]);
   assert.equal(json.status, 2, json.stderr);
   const { stack, alerts } = JSON.parse(json.stdout) as { stack: string; alerts: { name: string }[] };

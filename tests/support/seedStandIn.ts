@@ -75,6 +75,8 @@ export function seedStandIn(
 
 /** Arguments of each call of a stand-in, in order. */
 export function calls(folder: string, name: "ssh" | "kubectl"): string[][] {
-  const lines = readFileSync(join(folder, `${name}-calls`), "utf8").trim().split("\n");
+  const lines = readFileSync(join(folder, `${name}-calls`), "utf8")
+    .trim()
+    .split("\n");
   return lines.map((line) => JSON.parse(line) as string[]);
 }
