@@ -13,6 +13,7 @@ import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
+import { SingleNode } from "./components/singleNode.ts";
 import { proxySettings } from "./lib/proxy.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
@@ -54,82 +55,102 @@ const k3s = new K3s("k3s", {
   proxy,
 });
 const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
+const isHa = config.cluster.enabled;
 const bootstrapArgs = {
   connection,
   serverId,
   instance: "bootstrap" as const,
-  janitor: false,
+  // Only where Magnum's clusters are: on k3s if there is no other.
+  janitor: !isHa && clusterApi.janitor.enabled,
   clusterApi,
   mirror,
   proxy,
 };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
-const haCluster = new HaCluster(
-  "cluster",
-  {
+const magnumArgs = { connection, serverId, clusterName, magnum: config.magnum };
+const management = isHa ? haSite() : singleNodeSite();
+
+/** The HA cluster, what runs on it, and Magnum's access to it. */
+function haSite() {
+  const haCluster = new HaCluster(
+    "cluster",
+    {
+      connection,
+      serverId,
+      kubeconfigs,
+      clusterName,
+      cluster: config.cluster,
+      mirror,
+      registries,
+      proxy,
+      credentials,
+      projectId: seed.projectId,
+      keyPair: seed.keyPair,
+      externalNetworkId: seedNetwork.externalNetworkId,
+      seedNetwork: network.outputs,
+      seedAddresses: seed.egressAddresses,
+      controllers: bootstrap,
+      protect,
+    },
+    onK3s,
+  );
+  const { kubeconfig, apiServerAddress } = haCluster;
+  const managementCluster = clusterProvider("management", kubeconfig, clusterName);
+  const onCluster = { providers: { kubernetes: managementCluster } };
+
+  const seedAccess = new SeedAccess("seed-access", {
     connection,
     serverId,
-    kubeconfigs,
+    user,
+    fileName: kubeconfigFile,
     clusterName,
-    cluster: config.cluster,
+    kubeconfig,
+  });
+  const kubeconfigOnSeed = seedAccess.path;
+  const managementArgs = {
+    connection,
+    serverId,
+    instance: "management" as const,
+    kubeconfigFile: kubeconfigOnSeed,
+    janitor: clusterApi.janitor.enabled,
+    clusterApi,
     mirror,
-    registries,
     proxy,
-    credentials,
-    projectId: seed.projectId,
-    keyPair: seed.keyPair,
-    externalNetworkId: seedNetwork.externalNetworkId,
-    seedNetwork: network.outputs,
-    seedAddresses: seed.egressAddresses,
-    controllers: bootstrap,
-    protect,
-  },
-  onK3s,
-);
-const { kubeconfig } = haCluster;
-const managementCluster = clusterProvider("management", kubeconfig, clusterName);
-const onCluster = { providers: { kubernetes: managementCluster } };
-
-const seedAccess = new SeedAccess("seed-access", {
-  connection,
-  serverId,
-  user,
-  fileName: kubeconfigFile,
-  clusterName,
-  kubeconfig,
-});
-const kubeconfigOnSeed = seedAccess.path;
-const managementArgs = {
-  connection,
-  serverId,
-  instance: "management" as const,
-  kubeconfigFile: kubeconfigOnSeed,
-  janitor: clusterApi.janitor.enabled,
-  clusterApi,
-  mirror,
-  proxy,
-};
-new ClusterApi("management", managementArgs, onCluster);
-const { monitoring } = config;
-if (monitoring.enabled) {
-  const monitoringArgs = { connection, serverId, kubeconfigFile: kubeconfigOnSeed, monitoring, mirror };
-  new Monitoring("monitoring", monitoringArgs, onCluster);
+  };
+  new ClusterApi("management", managementArgs, onCluster);
+  const { monitoring } = config;
+  if (monitoring.enabled) {
+    const monitoringArgs = { connection, serverId, kubeconfigFile: kubeconfigOnSeed, monitoring, mirror };
+    new Monitoring("monitoring", monitoringArgs, onCluster);
+  }
+  const magnum = new MagnumAccess("magnum", { ...magnumArgs, adminKubeconfig: kubeconfig }, onCluster);
+  return { kubeconfig, apiServerAddress, magnum };
 }
-const magnumArgs = { connection, serverId, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
-const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
+
+/** For development: k3s itself is Magnum's cluster. */
+function singleNodeSite() {
+  const { kubeconfig } = k3s;
+  const args = { ...magnumArgs, adminKubeconfig: kubeconfig, onK3s: true };
+  // Another name than on the HA cluster: after a change to HA the old access goes last, and only if the guard lets it.
+  const magnum = new MagnumAccess("magnum-on-k3s", args, onK3s);
+  new SingleNode("single-node", { connection, clusterName, needed: [bootstrap, magnum] });
+  return { kubeconfig, apiServerAddress: seed.address, magnum };
+}
+
+const { magnum } = management;
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 
 export default {
   magnumKubeconfig: magnum.kubeconfig,
   ...(magnum.kubeconfigExpiry === undefined ? {} : { magnumKubeconfigExpiry: magnum.kubeconfigExpiry }),
-  haKubeconfig: kubeconfig,
+  haKubeconfig: management.kubeconfig,
   k3sKubeconfig: k3s.kubeconfig,
   seedAddress: seed.address,
   seedUser: user,
   seedSshPrivateKey: seed.privateKey,
   ...(config.seed.ssh.bastion === undefined ? {} : { seedBastion: pulumi.secret(config.seed.ssh.bastion) }),
   clusterName,
-  apiServerAddress: haCluster.apiServerAddress,
+  apiServerAddress: management.apiServerAddress,
   versions: deployedVersions(config),
 };

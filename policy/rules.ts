@@ -43,7 +43,7 @@ const closedPorts: Rule = {
     }
     const { floatingIp, allowedCidrs } = config.cluster.apiServer;
     // Octavia reads an empty list as no restriction.
-    if (floatingIp && allowedCidrs.length === 0) {
+    if (config.cluster.enabled && floatingIp && allowedCidrs.length === 0) {
       violations.push({
         subject: "cluster.apiServer.allowedCidrs",
         message:
@@ -63,7 +63,7 @@ const protectedData: Rule = {
     const violations = ofType(resources, TYPE.volume)
       .filter(({ name, protect }) => name.endsWith("-data") && !protect)
       .map(({ name }) => ({ subject: name, message: "is not protected: set protect.dataVolume to true" }));
-    if (!config.protect.cluster) {
+    if (config.cluster.enabled && !config.protect.cluster) {
       violations.push({
         subject: "protect.cluster",
         message: "is false, so a mistaken change can delete the HA cluster: set it to true",
@@ -71,6 +71,23 @@ const protectedData: Rule = {
     }
     return violations;
   },
+};
+
+/** A seed is one machine. */
+const haCluster: Rule = {
+  name: "ha-cluster",
+  description: "Where pipeline.tier is production Magnum is given the HA cluster, not k3s on the seed.",
+  check: ({ config }) =>
+    config.pipeline.tier !== "production" || config.cluster.enabled
+      ? []
+      : [
+          {
+            subject: "cluster.enabled",
+            message:
+              "is false, so one machine manages every cluster of Magnum's: set it to true, or pipeline.tier to staging or none",
+            advisory: true,
+          },
+        ],
 };
 
 /** A version that came with the program is the program's to pin: a new site cannot be at fault for it. */
@@ -184,7 +201,9 @@ const deliberateFloatingIps: Rule = {
       (config.seed.access.method === "floatingIp" && config.seed.access.floatingIpAddress === undefined
         ? 1
         : 0) +
-      (config.cluster.apiServer.floatingIp && config.cluster.apiServer.floatingIpAddress === undefined
+      (config.cluster.enabled &&
+      config.cluster.apiServer.floatingIp &&
+      config.cluster.apiServer.floatingIpAddress === undefined
         ? 1
         : 0);
     const floatingIps = ofType(resources, TYPE.floatingIp);
@@ -220,6 +239,7 @@ const revocableMagnumAccess: Rule = {
 export const rules: readonly Rule[] = [
   closedPorts,
   protectedData,
+  haCluster,
   pinnedVersions,
   verifiedTls,
   encryptedSecrets,

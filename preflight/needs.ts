@@ -62,10 +62,12 @@ export function surge(count: number, maxSurge: number | string): number {
  */
 export function needs(config: Config, flavors: Flavors, rolling: boolean): Quantities {
   const { seed, cluster, monitoring } = config;
+  const { enabled: isHa } = cluster;
   // The control plane rolls with one machine more, whatever its size (KubeadmControlPlane maxSurge 1).
-  const controlPlanes = cluster.controlPlane.count + (rolling ? 1 : 0);
-  const workers =
-    cluster.workers.count + (rolling ? surge(cluster.workers.count, cluster.workers.rollout.maxSurge) : 0);
+  const controlPlanes = isHa ? cluster.controlPlane.count + (rolling ? 1 : 0) : 0;
+  const workers = !isHa
+    ? 0
+    : cluster.workers.count + (rolling ? surge(cluster.workers.count, cluster.workers.rollout.maxSurge) : 0);
   const groups: [
     count: number,
     flavor: FlavorSize | undefined,
@@ -84,7 +86,8 @@ export function needs(config: Config, flavors: Flavors, rolling: boolean): Quant
     : [];
 
   const seedNetworks = seed.network.networkId === undefined ? 1 : 0;
-  const clusterNetworks = !cluster.network.useSeedNetwork && cluster.network.networkId === undefined ? 1 : 0;
+  const clusterNetworks =
+    isHa && !cluster.network.useSeedNetwork && cluster.network.networkId === undefined ? 1 : 0;
   const networks = seedNetworks + clusterNetworks;
   const instances = 1 + controlPlanes + workers;
   const routerInterfaces = networks;
@@ -110,16 +113,16 @@ export function needs(config: Config, flavors: Flavors, rolling: boolean): Quant
     ports:
       instances +
       (seed.access.method === "provisioningNetwork" ? 1 : 0) +
-      PORTS_OF_LOAD_BALANCER +
+      (isHa ? PORTS_OF_LOAD_BALANCER : 0) +
       routerInterfaces +
       networks * PORTS_OF_NETWORK,
     floating_ips:
       (seed.access.method === "floatingIp" && seed.access.floatingIpAddress === undefined ? 1 : 0) +
-      (cluster.apiServer.floatingIp && cluster.apiServer.floatingIpAddress === undefined ? 1 : 0),
-    security_groups: 1 + CAPO_SECURITY_GROUPS,
+      (isHa && cluster.apiServer.floatingIp && cluster.apiServer.floatingIpAddress === undefined ? 1 : 0),
+    security_groups: 1 + (isHa ? CAPO_SECURITY_GROUPS : 0),
     security_group_rules: SECURITY_GROUP_RULES,
-    load_balancers: 1,
-    server_groups: grouped.filter(([{ serverGroupId }]) => serverGroupId === undefined).length,
+    load_balancers: isHa ? 1 : 0,
+    server_groups: grouped.filter(([{ serverGroupId }]) => isHa && serverGroupId === undefined).length,
     server_group_members: Math.max(0, ...grouped.map(([, machines]) => machines)),
   };
 }

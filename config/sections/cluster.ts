@@ -120,6 +120,10 @@ const healthChecks = z.strictObject({
 });
 
 export const cluster = z.strictObject({
+  enabled: flag.meta({
+    description:
+      "Off, for development only: no HA cluster is made, and Magnum is given k3s on the seed. What else the section says then has no effect, but for what magnum.templates takes from it.",
+  }),
   kubernetesVersion: tag.meta({ description: "Kubernetes release of the cluster; image must carry it." }),
   image: image("the cluster's machines").meta({ follows: "kubernetesVersion" }),
   controlPlane,
