@@ -13,6 +13,7 @@ import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
+import { extraValuesOf, type ReleaseName } from "./lib/extra-values.ts";
 import { proxySettings } from "./lib/proxy.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
@@ -25,6 +26,12 @@ if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
 const { mirror, registries, protect, clusterApi, kubeconfigs } = config;
+const extra = (release: ReleaseName) => extraValuesOf(config, site.encryptedPaths, release);
+const apiExtraValues = {
+  certManager: extra("certManager"),
+  addonProvider: extra("addonProvider"),
+  janitor: extra("janitor"),
+};
 const proxy = proxySettings(config, credentials.authUrl);
 const { user, network: seedNetwork } = config.seed;
 const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
@@ -62,6 +69,7 @@ const bootstrapArgs = {
   clusterApi,
   mirror,
   proxy,
+  extraValues: apiExtraValues,
 };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
@@ -84,6 +92,7 @@ const haCluster = new HaCluster(
     seedAddresses: seed.egressAddresses,
     controllers: bootstrap,
     protect,
+    extraValues: extra("cluster"),
   },
   onK3s,
 );
@@ -109,11 +118,19 @@ const managementArgs = {
   clusterApi,
   mirror,
   proxy,
+  extraValues: apiExtraValues,
 };
 new ClusterApi("management", managementArgs, onCluster);
 const { monitoring } = config;
 if (monitoring.enabled) {
-  const monitoringArgs = { connection, serverId, kubeconfigFile: kubeconfigOnSeed, monitoring, mirror };
+  const monitoringArgs = {
+    connection,
+    serverId,
+    kubeconfigFile: kubeconfigOnSeed,
+    monitoring,
+    mirror,
+    extraValues: extra("monitoring"),
+  };
   new Monitoring("monitoring", monitoringArgs, onCluster);
 }
 const magnumArgs = { connection, serverId, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };

@@ -15,10 +15,11 @@ import {
   clusterTeardownScript,
 } from "../lib/cluster-scripts.ts";
 import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
+import type { ExtraValues } from "../lib/extra-values.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
 import type { ProxySettings } from "../lib/proxy.ts";
-import { chart } from "./chart.ts";
+import { chart, mergedValues } from "./chart.ts";
 import { type Connection, fingerprint, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
 import { MachineImage } from "./machineImage.ts";
@@ -60,6 +61,8 @@ export interface HaClusterArgs {
   readonly protect: ProtectConfig;
   /** Section `kubeconfigs` of the configuration: a change reads the kubeconfig anew, for its certificate ends after a year. */
   readonly kubeconfigs: Config["kubeconfigs"];
+  /** Values over those of openstack-cluster. Default: none. */
+  readonly extraValues?: ExtraValues | undefined;
 }
 
 /** A cluster of which every condition is as it should be. */
@@ -131,10 +134,11 @@ export class HaCluster extends pulumi.ComponentResource {
       refs,
       args,
     );
-    const values = {
+    const ours = {
       ...plain,
       ...(registryAuth === undefined ? {} : { registryAuth: pulumi.secret(registryAuth) }),
     };
+    const values = mergedValues(ours, args.extraValues);
     const teardown = this.teardown(name, args, values);
     const { authUrl, caCert } = args.credentials;
     const reachable = seedScript(

@@ -2,6 +2,7 @@
  * The rules every site is held to. Each message says how to comply.
  */
 import { z } from "zod";
+import { formatPath } from "../config/tree.ts";
 import type { PolicyContext, PolicyResource, Rule, Violation } from "./rule.ts";
 
 const TYPE = {
@@ -216,6 +217,20 @@ const revocableMagnumAccess: Rule = {
         ],
 };
 
+/** The program's own values stand for what was tested together. */
+const programValues: Rule = {
+  name: "program-values",
+  description: "Extra values of a chart add to what the program sets, and replace none of it.",
+  check: ({ config }) =>
+    Object.entries(config.extraValues).flatMap(([release, extra]) =>
+      Object.keys(extra.override ?? {}).map((path) => ({
+        subject: formatPath(["extraValues", release, "override", path]),
+        message:
+          "replaces a value that the program sets: use the setting that makes it, or exempt the rule with the reason",
+      })),
+    ),
+};
+
 /** All rules, in the order in which findings are reported. */
 export const rules: readonly Rule[] = [
   closedPorts,
@@ -225,6 +240,7 @@ export const rules: readonly Rule[] = [
   encryptedSecrets,
   deliberateFloatingIps,
   revocableMagnumAccess,
+  programValues,
 ];
 
 function ofType(resources: PolicyContext["resources"], type: string): PolicyResource[] {

@@ -151,6 +151,12 @@ const broken: [title: string, change: Values, context: Partial<PolicyContext>, e
     {},
     /revocable-magnum-access: magnum\.kubeconfig\.kind: is certificate/,
   ],
+  [
+    "a value of the program's that is replaced",
+    { extraValues: { monitoring: { override: { "grafana.enabled": true } } } },
+    {},
+    /^mandatory program-values: extraValues\.monitoring\.override\["grafana\.enabled"\]: replaces a value that the program sets/,
+  ],
 ];
 for (const [title, change, context, expected] of broken) {
   void test(`${title} is found, with how to comply`, () => {
