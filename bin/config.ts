@@ -132,7 +132,7 @@ function printValues(folder: string, stack: string, release: string, json: boole
   const name = EXTRA_VALUES_RELEASES.find((known) => known === release);
   if (name === undefined) throw new UsageError(`--values takes one of ${names}, not ${release}`);
   // Beside a conflict the merged values show what would come of it.
-  if (config !== undefined) {
+  if (config !== undefined && planned !== undefined) {
     const extra = extraValuesOf(config, inspected.encryptedPaths, name);
     const ours = { ...planned[name], ...("registryAuth" in planned[name] ? { registryAuth: SECRET } : {}) };
     const merged = withExtraValues(ours, extra, () => SECRET);

@@ -18,6 +18,7 @@ import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
 import type { ExtraValues } from "../lib/extra-values.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
+import { sortedGroups } from "../lib/worker-groups.ts";
 import type { ProxySettings } from "../lib/proxy.ts";
 import { chart, mergedValues } from "./chart.ts";
 import { type Connection, fingerprint, seedScript } from "./connection.ts";
@@ -109,7 +110,7 @@ export class HaCluster extends pulumi.ComponentResource {
     const externalNetworkId = cluster.network.externalNetworkId ?? args.externalNetworkId;
     const floatingIp = this.floatingIp(name, args, externalNetworkId);
     const network = this.network(name, args, externalNetworkId);
-    const group = (role: string, machines: ClusterConfig["controlPlane"] | ClusterConfig["workers"]) =>
+    const group = (role: string, machines: Pick<ClusterConfig["workers"], "serverGroup" | "serverGroupId">) =>
       serverGroupId(
         `${name}-${role}-group`,
         { objectName: `${clusterName}-${role}`, ...machines, protect: args.protect.cluster },
@@ -117,6 +118,11 @@ export class HaCluster extends pulumi.ComponentResource {
       );
     const controlPlaneGroupId = group("control-plane", cluster.controlPlane);
     const workersGroupId = group("workers", cluster.workers);
+    const workerGroupIds: Record<string, pulumi.Input<string>> = {};
+    for (const [groupName, { serverGroup = "none", serverGroupId }] of sortedGroups(cluster.workerGroups)) {
+      const id = group(`workers-${groupName}`, { serverGroup, serverGroupId });
+      if (id !== undefined) workerGroupIds[groupName] = id;
+    }
     const refs = {
       credentialsSecret: credentials.metadata.name,
       imageId: image.imageId,
@@ -127,6 +133,7 @@ export class HaCluster extends pulumi.ComponentResource {
       floatingIp,
       controlPlaneGroupId,
       workersGroupId,
+      workerGroupIds,
       apiSources: this.apiSources(args, network),
     };
     const { registryAuth, ...plain } = openstackClusterValues<pulumi.Input<string>, pulumi.Output<string[]>>(

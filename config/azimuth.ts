@@ -135,6 +135,15 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("capi_cluster_control_plane_count", "cluster.controlPlane.count"),
   to("capi_cluster_worker_flavor", "cluster.workers.flavor"),
   to("capi_cluster_worker_count", "cluster.workers.count"),
+  to(
+    "capi_cluster_worker_node_security_group_rules",
+    "cluster.network.workerRules",
+    "ingress from an IPv4 network; the keys are ours",
+  ),
+  none(
+    "capi_cluster_control_plane_node_security_group_rules",
+    "the chart renders none: it fails at such a value up to its main branch of July 2026",
+  ),
   to("capi_cluster_worker_max_surge", "cluster.workers.rollout.maxSurge"),
   to("capi_cluster_worker_max_unavailable", "cluster.workers.rollout.maxUnavailable"),
   none("capi_cluster_control_plane_omit_failure_domain", "an empty `cluster.controlPlane.failureDomains`"),

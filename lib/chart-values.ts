@@ -8,6 +8,13 @@
 import type { ClusterConfig, Config, RegistriesConfig } from "../config/schema.ts";
 import { type AddonChart, type AddonRepositories, addonRepositories } from "./addon-repositories.ts";
 import { containerdDropIn, type ProxySettings } from "./proxy.ts";
+import {
+  machineOptionValues,
+  type MachineOptionValues,
+  type NodeGroup,
+  nodeGroups,
+  workerSecurityGroupRules,
+} from "./worker-groups.ts";
 import { machineAuthorities, machineMirrors } from "./registries.ts";
 import { atLeast, CHART_WITHOUT_CERTIFICATE_ROLLOUT, parseRelease } from "../config/versions.ts";
 
@@ -48,6 +55,8 @@ export interface ChartRefs<R, L = readonly string[]> {
   /** Server groups of control plane and workers; undefined leaves the choice of hypervisors to Nova. */
   readonly controlPlaneGroupId?: R | undefined;
   readonly workersGroupId?: R | undefined;
+  /** Server groups of worker groups that have one of their own, by group. Default: none. */
+  readonly workerGroupIds?: Readonly<Record<string, R>>;
 }
 
 interface RootVolume {
@@ -81,12 +90,14 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
   readonly kubernetesVersion: string;
   readonly machineImageId: R;
   readonly machineSSHKeyName: R;
+  readonly machineMetadata?: Readonly<Record<string, string>>;
   readonly kubeNetwork: {
     readonly pods: { readonly cidrBlocks: readonly string[] };
     readonly services: { readonly cidrBlocks: readonly string[] };
   };
   readonly clusterNetworking: {
     readonly externalNetworkId: R;
+    readonly workerNodesSecurityGroupRules?: ReturnType<typeof workerSecurityGroupRules>;
     readonly internalNetwork: {
       readonly networkFilter?: { readonly id: R };
       readonly subnetFilter?: { readonly id: R };
@@ -118,22 +129,23 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
     /** Read by the chart from 0.24.0; `allowedCidrs`, as magnum-capi-helm 1.4.0 sends it, has no effect. */
     readonly allowedCIDRs?: L;
   };
-  readonly controlPlane: NodeTimeouts & {
-    readonly machineCount: number;
-    readonly machineFlavor: string;
-    readonly machineRootVolume?: RootVolume;
-    readonly serverGroupId?: R;
-    readonly omitFailureDomain: boolean;
-    readonly failureDomains?: readonly string[];
-    readonly remediationStrategy: {
-      readonly maxRetry: number;
-      readonly retryPeriod: string;
-      readonly minHealthyPeriod: string;
+  readonly controlPlane: NodeTimeouts &
+    MachineOptionValues & {
+      readonly machineCount: number;
+      readonly machineFlavor: string;
+      readonly machineRootVolume?: RootVolume;
+      readonly serverGroupId?: R;
+      readonly omitFailureDomain: boolean;
+      readonly failureDomains?: readonly string[];
+      readonly remediationStrategy: {
+        readonly maxRetry: number;
+        readonly retryPeriod: string;
+        readonly minHealthyPeriod: string;
+      };
+      readonly certificatesExpiryDays?: number;
+      readonly kubeadmConfigSpec?: KubeadmConfig;
+      readonly healthCheck: HealthCheck;
     };
-    readonly certificatesExpiryDays?: number;
-    readonly kubeadmConfigSpec?: KubeadmConfig;
-    readonly healthCheck: HealthCheck;
-  };
   readonly nodeGroupDefaults: NodeTimeouts & {
     readonly machineFlavor: string;
     readonly machineRootVolume?: RootVolume;
@@ -149,7 +161,7 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
     };
     readonly healthCheck: HealthCheck;
   };
-  readonly nodeGroups: readonly { readonly name: string; readonly machineCount: number }[];
+  readonly nodeGroups: readonly NodeGroup<R>[];
   readonly addons: Partial<Omit<AddonRepositories, "openstack" | "reloader">> & {
     readonly openstack: {
       readonly ccm?: AddonChart;
@@ -255,6 +267,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
   surroundings: Surroundings,
 ): OpenStackClusterValues<R, L> {
   const { controlPlane, workers, apiServer, healthChecks } = config;
+  const { workerRules } = config.network;
   const { registries, mirror } = surroundings;
   const authorities = machineAuthorities(registries, mirror);
   const addons = addonRepositories(mirror.url);
@@ -269,12 +282,16 @@ export function openstackClusterValues<R, L = readonly string[]>(
     kubernetesVersion: config.kubernetesVersion.replace(/^v/, ""),
     machineImageId: refs.imageId,
     machineSSHKeyName: refs.keyPair,
+    ...(config.machineMetadata === undefined ? {} : { machineMetadata: config.machineMetadata }),
     kubeNetwork: {
       pods: { cidrBlocks: [config.network.podCidr] },
       services: { cidrBlocks: [config.network.serviceCidr] },
     },
     clusterNetworking: {
       externalNetworkId: refs.externalNetworkId,
+      ...(workerRules === undefined || workerRules.length === 0
+        ? {}
+        : { workerNodesSecurityGroupRules: workerSecurityGroupRules(workerRules) }),
       internalNetwork: internalNetwork(config.network, refs),
     },
     registryMirrors: machineMirrors(config.registryMirrors),
@@ -305,6 +322,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
       ...(controlPlane.certificatesExpiryDays === 0 || !chartRollsCertificates(config.chart.version)
         ? {}
         : { certificatesExpiryDays: controlPlane.certificatesExpiryDays }),
+      ...machineOptionValues(controlPlane),
       ...proxy,
       healthCheck: healthCheck(healthChecks, healthChecks.controlPlaneMaxUnhealthy),
     },
@@ -324,7 +342,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
       ...proxy,
       healthCheck: healthCheck(healthChecks, healthChecks.workersMaxUnhealthy),
     },
-    nodeGroups: [{ name: workers.groupName, machineCount: workers.count }],
+    nodeGroups: nodeGroups(config, refs.workerGroupIds ?? {}),
     addons: {
       ...addons,
       openstack: {

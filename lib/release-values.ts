@@ -32,6 +32,11 @@ export function plannedValues(config: Config, authUrl: string): Record<ReleaseNa
     ...(apiServer.floatingIp ? { floatingIp: later("the API's floating IP") } : {}),
     apiSources: [...apiServer.allowedCidrs, later("the seed and the routers")],
     ...(hasGroup(controlPlane) ? { controlPlaneGroupId: later("id of its server group") } : {}),
+    workerGroupIds: Object.fromEntries(
+      Object.entries(cluster.workerGroups)
+        .filter(([, group]) => group.serverGroup !== undefined || group.serverGroupId !== undefined)
+        .map(([name]) => [name, later("id of its server group")]),
+    ),
     ...(hasGroup(workers) ? { workersGroupId: later("id of their server group") } : {}),
   };
   const surroundings = {

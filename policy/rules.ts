@@ -42,6 +42,15 @@ const closedPorts: Rule = {
         });
       }
     }
+    for (const { name, source, portMin = 0, portMax = 0 } of config.cluster.network.workerRules ?? []) {
+      const open = GUARDED_PORTS.filter((port) => portMin <= port && port <= portMax);
+      if (source.endsWith("/0") && open.length > 0) {
+        violations.push({
+          subject: `cluster.network.workerRules: ${name}`,
+          message: `opens port ${open.join(" and ")} of the workers to everyone: name the networks that need it`,
+        });
+      }
+    }
     const { floatingIp, allowedCidrs } = config.cluster.apiServer;
     // Octavia reads an empty list as no restriction.
     if (floatingIp && allowedCidrs.length === 0) {

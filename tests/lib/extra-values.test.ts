@@ -105,8 +105,8 @@ test("extra values reach every release, and nothing else of the program changes 
   const changed = after.resources
     // The mocks' kubeconfigs differ from run to run.
     .filter(({ type }) => !type.startsWith("pulumi:providers:"))
-    .filter(({ name, inputs }) => {
-      const old = before.resources.find((other) => other.name === name);
+    .filter(({ name, type, inputs }) => {
+      const old = before.resources.find((other) => other.name === name && other.type === type);
       return JSON.stringify(unwrapped(old?.inputs)) !== JSON.stringify(unwrapped(inputs));
     })
     .map(({ name }) => name);

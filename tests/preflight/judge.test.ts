@@ -495,6 +495,20 @@ void test("an existing network, address and flavor disk are not counted as neede
   assert.deepEqual({ networks, routers, floating_ips }, { networks: 0, routers: 0, floating_ips: 0 });
 });
 
+void test("a worker group's flavor is judged like the workers'", () => {
+  const config = configOf({ cluster: { workerGroups: { gpu: { flavor: "gpu.large", count: 1 } } } });
+  const missing = judge(config, { ...good(), groupFlavors: { gpu: value(undefined) } });
+  assert.match(
+    missing
+      .filter(({ verdict }) => verdict === "fail")
+      .map(({ id, have }) => `${id}: ${have}`)
+      .join(),
+    /^flavor\.workers\.gpu: no such flavor$/,
+  );
+  const found = judge(config, { ...good(), groupFlavors: { gpu: flavor("gpu.large") } });
+  assert.equal(found.find(({ id }) => id === "flavor.workers.gpu")?.verdict, "pass");
+});
+
 void test("surge rounds a percentage up, as Kubernetes does", () => {
   assert.deepEqual([surge(3, 1), surge(3, "34%"), surge(10, "25%"), surge(3, 0)], [1, 2, 3, 0]);
 });
