@@ -2,6 +2,7 @@
  * The rules every site is held to. Each message says how to comply.
  */
 import { z } from "zod";
+import { formatPath } from "../config/tree.ts";
 import type { PolicyContext, PolicyResource, Rule, Violation } from "./rule.ts";
 
 const TYPE = {
@@ -38,6 +39,15 @@ const closedPorts: Rule = {
         violations.push({
           subject: path,
           message: "allows everyone: list the networks that need it, one address as /32",
+        });
+      }
+    }
+    for (const { name, source, portMin = 0, portMax = 0 } of config.cluster.network.workerRules ?? []) {
+      const open = GUARDED_PORTS.filter((port) => portMin <= port && port <= portMax);
+      if (source.endsWith("/0") && open.length > 0) {
+        violations.push({
+          subject: `cluster.network.workerRules: ${name}`,
+          message: `opens port ${open.join(" and ")} of the workers to everyone: name the networks that need it`,
         });
       }
     }
@@ -235,6 +245,20 @@ const revocableMagnumAccess: Rule = {
         ],
 };
 
+/** The program's own values stand for what was tested together. */
+const programValues: Rule = {
+  name: "program-values",
+  description: "Extra values of a chart add to what the program sets, and replace none of it.",
+  check: ({ config }) =>
+    Object.entries(config.extraValues).flatMap(([release, extra]) =>
+      Object.keys(extra.override ?? {}).map((path) => ({
+        subject: formatPath(["extraValues", release, "override", path]),
+        message:
+          "replaces a value that the program sets: use the setting that makes it, or exempt the rule with the reason",
+      })),
+    ),
+};
+
 /** All rules, in the order in which findings are reported. */
 export const rules: readonly Rule[] = [
   closedPorts,
@@ -245,6 +269,7 @@ export const rules: readonly Rule[] = [
   encryptedSecrets,
   deliberateFloatingIps,
   revocableMagnumAccess,
+  programValues,
 ];
 
 function ofType(resources: PolicyContext["resources"], type: string): PolicyResource[] {
