@@ -121,12 +121,18 @@ function config(change: object = {}): Config {
 
 void test("preflight asks for the seed's quota alone, and downloads no image of the cluster's", () => {
   const size = { vcpus: 4, ram: 8192, disk: 40 };
-  const needed = needs(config(), { seed: size, controlPlane: size, workers: size } as never, true);
+  const needed = needs(config(), { seed: size, controlPlane: size, workers: size }, true);
   const { instances, cores, load_balancers, server_groups, server_group_members } = needed;
   assert.deepEqual(
     { instances, cores, load_balancers, server_groups, server_group_members },
     { instances: 1, cores: 4, load_balancers: 0, server_groups: 0, server_group_members: 0 },
   );
+  const { cluster } = config();
+  const workerGroups = { gpu: { count: 3, serverGroup: "anti-affinity" } };
+  const workerRules = [{ name: "ping", protocol: "icmp", source: "192.0.2.0/24" }];
+  const network = { ...cluster.network, workerRules };
+  const withGroups = config({ cluster: { ...cluster, workerGroups, network } });
+  assert.deepEqual(needs(withGroups, { seed: size, controlPlane: size, workers: size }, true), needed);
   assert.equal(needed.volumes, 1 + (config().seed.rootVolume.enabled ? 1 : 0));
   assert.ok(!downloadUrls(config()).has("image.cluster"));
 });
