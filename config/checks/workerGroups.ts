@@ -1,7 +1,7 @@
 /**
  * Checks of worker groups and of what machines get beside flavor and disks.
  */
-import { type Check, when } from "./check.ts";
+import { type Check, entriesOf, when } from "./check.ts";
 import { formatPath } from "../tree.ts";
 import { describeValue, type Problem } from "../problems.ts";
 
@@ -94,7 +94,7 @@ export const machineOptions: Check = ({ cluster }) => {
         problem: "is a label that a kubelet may not set for itself: the node would not join",
         legal: `a label outside of kubernetes.io and k8s.io, or of ${KUBELET_DOMAINS.join(", ")}`,
       })),
-      ...(machines?.networks ?? []).flatMap(({ portSecurity, securityGroupIds }, index) =>
+      ...entriesOf(machines?.networks).flatMap(({ portSecurity, securityGroupIds }, index) =>
         when(portSecurity === false && securityGroupIds !== undefined, () => ({
           path: at("networks", index),
           problem: "sets options that exclude each other",
@@ -108,7 +108,7 @@ export const machineOptions: Check = ({ cluster }) => {
 
 /** Neutron refuses such rules only when Cluster API's provider makes the group, long after the deployment began. */
 export const workerRules: Check = ({ cluster }) => {
-  const rules = cluster?.network?.workerRules ?? [];
+  const rules = entriesOf(cluster?.network?.workerRules);
   return rules.flatMap(({ name, protocol, portMin, portMax }, index): Problem[] => {
     const path = (key: string) => formatPath(["cluster", "network", "workerRules", index, key]);
     const hasPorts = portMin !== undefined || portMax !== undefined;
