@@ -115,10 +115,8 @@ export function withoutSecrets(
     if (found === undefined) leftOut.push(`${cluster}/`);
     else secrets.push(...found);
   }
-  const shown = new Set<unknown>([
-    ...PUBLIC_OUTPUTS.map((name) => outputs[name]),
-    ...Object.values(siteNames(stack)),
-  ]);
+  const names: readonly string[] = Object.values(siteNames(stack));
+  const shown = new Set<unknown>([...PUBLIC_OUTPUTS.map((name): unknown => outputs[name]), ...names]);
   const filter = new SecretFilter(secrets.filter((value) => !shown.has(value)));
   const kept: Parts = new Map();
   for (const [name, text] of parts) {

@@ -52,7 +52,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     "teardown",
     "otherSite",
   ),
-  "lab-parts": onTheLab("monitoring", "site", "kubernetes", "state"),
+  "lab-parts": onTheLab("monitoring", "site", "kubernetes", "state", "connect"),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },
