@@ -13,6 +13,8 @@ import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
+import { SingleNode } from "./components/singleNode.ts";
+import { siteExtraValues } from "./lib/extra-values.ts";
 import { proxySettings } from "./lib/proxy.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
@@ -24,7 +26,8 @@ const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
-const { mirror, registries, protect, clusterApi, kubeconfigs } = config;
+const { mirror, registries, protect, clusterApi, kubeconfigs, monitoring } = config;
+const extraValues = siteExtraValues(config, site.encryptedPaths);
 const proxy = proxySettings(config, credentials.authUrl);
 const { user, network: seedNetwork } = config.seed;
 const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
@@ -35,11 +38,10 @@ const networkArgs = { ...seedNetwork, objectName: seedName, protect: protect.net
 const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
 const seedArgs = { objectName: seedName, seed: config.seed, network: network.outputs, protect, proxy };
 const seed = new Seed("seed", seedArgs, onOpenstack);
-const { connection, serverId } = seed;
+const host = { connection: seed.connection, serverId: seed.serverId };
 
 const k3s = new K3s("k3s", {
-  connection,
-  serverId,
+  ...host,
   kubeconfigs,
   serverName: seedName,
   user,
@@ -54,22 +56,20 @@ const k3s = new K3s("k3s", {
   proxy,
 });
 const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
-const bootstrapArgs = {
-  connection,
-  serverId,
-  instance: "bootstrap" as const,
-  janitor: false,
-  clusterApi,
-  mirror,
-  proxy,
-};
+const isHa = config.cluster.enabled;
+// Beside Magnum's clusters only: on k3s where there is no HA cluster.
+const janitor = clusterApi.janitor.enabled;
+const apiArgs = { ...host, clusterApi, mirror, proxy, extraValues };
+const bootstrapArgs = { ...apiArgs, instance: "bootstrap" as const, janitor: janitor && !isHa };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
-const haCluster = new HaCluster(
-  "cluster",
-  {
-    connection,
-    serverId,
+const magnumArgs = { ...host, clusterName, magnum: config.magnum };
+let magnum: MagnumAccess;
+let kubeconfig: pulumi.Output<string>;
+let apiServerAddress: pulumi.Output<string>;
+if (isHa) {
+  const haArgs = {
+    ...host,
     kubeconfigs,
     clusterName,
     cluster: config.cluster,
@@ -84,40 +84,30 @@ const haCluster = new HaCluster(
     seedAddresses: seed.egressAddresses,
     controllers: bootstrap,
     protect,
-  },
-  onK3s,
-);
-const { kubeconfig } = haCluster;
-const managementCluster = clusterProvider("management", kubeconfig, clusterName);
-const onCluster = { providers: { kubernetes: managementCluster } };
+    extraValues: extraValues.cluster,
+  };
+  ({ kubeconfig, apiServerAddress } = new HaCluster("cluster", haArgs, onK3s));
+  const onCluster = { providers: { kubernetes: clusterProvider("management", kubeconfig, clusterName) } };
 
-const seedAccess = new SeedAccess("seed-access", {
-  connection,
-  serverId,
-  user,
-  fileName: kubeconfigFile,
-  clusterName,
-  kubeconfig,
-});
-const kubeconfigOnSeed = seedAccess.path;
-const managementArgs = {
-  connection,
-  serverId,
-  instance: "management" as const,
-  kubeconfigFile: kubeconfigOnSeed,
-  janitor: clusterApi.janitor.enabled,
-  clusterApi,
-  mirror,
-  proxy,
-};
-new ClusterApi("management", managementArgs, onCluster);
-const { monitoring } = config;
-if (monitoring.enabled) {
-  const monitoringArgs = { connection, serverId, kubeconfigFile: kubeconfigOnSeed, monitoring, mirror };
-  new Monitoring("monitoring", monitoringArgs, onCluster);
+  const accessArgs = { ...host, user, fileName: kubeconfigFile, clusterName, kubeconfig };
+  const seedAccess = new SeedAccess("seed-access", accessArgs);
+  const hostOfCluster = { ...host, kubeconfigFile: seedAccess.path };
+  const managementArgs = { ...apiArgs, ...hostOfCluster, instance: "management" as const, janitor };
+  new ClusterApi("management", managementArgs, onCluster);
+  if (monitoring.enabled) {
+    const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
+    new Monitoring("monitoring", monitoringArgs, onCluster);
+  }
+  magnum = new MagnumAccess("magnum", { ...magnumArgs, adminKubeconfig: kubeconfig }, onCluster);
+} else {
+  // For development: k3s itself is Magnum's cluster.
+  kubeconfig = k3s.kubeconfig;
+  apiServerAddress = seed.address;
+  // Another name than on the HA cluster: after a change to HA the old access goes last, and only if the guard lets it.
+  const accessArgs = { ...magnumArgs, adminKubeconfig: kubeconfig, onK3s: true };
+  magnum = new MagnumAccess("magnum-on-k3s", accessArgs, onK3s);
+  new SingleNode("single-node", { connection: seed.connection, clusterName, needed: [bootstrap, magnum] });
 }
-const magnumArgs = { connection, serverId, clusterName, adminKubeconfig: kubeconfig, magnum: config.magnum };
-const magnum = new MagnumAccess("magnum", magnumArgs, onCluster);
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 
 export default {
@@ -130,6 +120,6 @@ export default {
   seedSshPrivateKey: seed.privateKey,
   ...(config.seed.ssh.bastion === undefined ? {} : { seedBastion: pulumi.secret(config.seed.ssh.bastion) }),
   clusterName,
-  apiServerAddress: haCluster.apiServerAddress,
+  apiServerAddress,
   versions: deployedVersions(config),
 };

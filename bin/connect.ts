@@ -95,10 +95,11 @@ async function connect(
 function apiOf(stack: string, target: string, outputs: Outputs) {
   const kubeconfig = textOutput(stack, outputs, target === "k3s" ? "k3sKubeconfig" : "haKubeconfig");
   const { hostname, port } = new URL(kubeconfigServer(kubeconfig));
-  const destination =
-    target === "k3s"
-      ? { host: "127.0.0.1", port: K3S_API_PORT }
-      : { host: hostname.replaceAll(/[[\]]/g, ""), port: port === "" ? 443 : Number(port) };
+  // Without the HA cluster k3s is the management cluster.
+  const isK3s = target === "k3s" || outputs["haKubeconfig"] === outputs["k3sKubeconfig"];
+  const destination = isK3s
+    ? { host: "127.0.0.1", port: K3S_API_PORT }
+    : { host: hostname.replaceAll(/[[\]]/g, ""), port: port === "" ? 443 : Number(port) };
   return { kubeconfig, destination };
 }
 

@@ -2,8 +2,9 @@
  * Helm releases, all made in one way. Upstream analogue: the kubernetes.core.helm tasks of azimuth-ops.
  */
 import * as k8s from "@pulumi/kubernetes";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { secondsOf } from "../config/units.ts";
+import { type ExtraValues, withExtraValues } from "../lib/extra-values.ts";
 import { mirrored } from "../lib/mirror.ts";
 
 export interface ChartArgs {
@@ -18,6 +19,8 @@ export interface ChartArgs {
   readonly release?: string;
   readonly namespace: string;
   readonly values: pulumi.Inputs;
+  /** The operator's own values, merged over `values`. Default: none. */
+  readonly extraValues?: ExtraValues | undefined;
   /** How long the release may take, as a duration. */
   readonly timeout: string;
   /**
@@ -46,7 +49,7 @@ export function chart(
       repositoryOpts: { repo: mirrored(args.repository, args.mirrorUrl) },
       namespace: args.namespace,
       createNamespace: true,
-      values: args.values,
+      values: mergedValues(args.values, args.extraValues),
       timeout: secondsOf(args.timeout),
       atomic,
       skipAwait: !atomic,
@@ -54,4 +57,9 @@ export function chart(
     },
     opts,
   );
+}
+
+/** Values with the operator's own over them; of those what is encrypted in the stack file stays secret. */
+export function mergedValues(values: pulumi.Inputs, extra: ExtraValues | undefined): pulumi.Inputs {
+  return extra === undefined ? values : withExtraValues(values, extra, (value) => pulumi.secret(value));
 }

@@ -9,6 +9,8 @@
 import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterApiConfig, Config } from "../config/schema.ts";
+import { addonProviderValues, certManagerValues, janitorValues } from "../lib/cluster-api-values.ts";
+import type { ExtraValues } from "../lib/extra-values.ts";
 import { clusterApiScript } from "../lib/kustomization.ts";
 import type { ProxySettings } from "../lib/proxy.ts";
 import { surroundingsScript } from "../lib/surroundings.ts";
@@ -31,6 +33,8 @@ export interface ClusterApiArgs {
   readonly mirror: Config["mirror"];
   /** The way out. Default: directly. */
   readonly proxy?: ProxySettings | undefined;
+  /** Values over those of its charts. Default: none. */
+  readonly extraValues?: Partial<Record<"certManager" | "addonProvider" | "janitor", ExtraValues>>;
 }
 
 /** The controllers, ready. Whoever makes objects of theirs names this in dependsOn. */
@@ -49,8 +53,8 @@ export class ClusterApi extends pulumi.ComponentResource {
         ...clusterApi.certManager,
         mirrorUrl,
         namespace: "cert-manager",
-        // Kept on uninstall: with the CRDs would go every certificate, and with those every webhook.
-        values: { crds: { enabled: true, keep: true } },
+        values: certManagerValues,
+        extraValues: args.extraValues?.certManager,
         timeout: clusterApi.timeouts.certManager,
       },
       { parent: this },
@@ -75,14 +79,15 @@ export class ClusterApi extends pulumi.ComponentResource {
         ...clusterApi.addonProvider,
         mirrorUrl,
         namespace: "capi-addon-system",
-        values: {},
+        values: addonProviderValues,
+        extraValues: args.extraValues?.addonProvider,
         timeout: clusterApi.timeouts.charts,
       },
       after,
     );
     const releases = [addonProvider];
     if (args.janitor) {
-      const { version, repository, defaultVolumesPolicy, retrySeconds } = clusterApi.janitor;
+      const { version, repository } = clusterApi.janitor;
       const janitor = chart(
         `${name}-janitor`,
         {
@@ -91,7 +96,8 @@ export class ClusterApi extends pulumi.ComponentResource {
           repository,
           mirrorUrl,
           namespace: "capi-janitor-system",
-          values: { defaultVolumesPolicy, retryDefaultDelay: retrySeconds },
+          values: janitorValues(clusterApi),
+          extraValues: args.extraValues?.janitor,
           timeout: clusterApi.timeouts.charts,
         },
         after,

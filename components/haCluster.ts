@@ -16,10 +16,12 @@ import {
   clusterTeardownScript,
 } from "../lib/cluster-scripts.ts";
 import { cloudCredentialsSecret } from "../lib/clouds-yaml.ts";
+import type { ExtraValues } from "../lib/extra-values.ts";
 import { kubeconfigServer } from "../lib/kubeconfig.ts";
 import { CLUSTER_NAMESPACE } from "../lib/names.ts";
+import { sortedGroups } from "../lib/worker-groups.ts";
 import type { ProxySettings } from "../lib/proxy.ts";
-import { chart } from "./chart.ts";
+import { chart, mergedValues } from "./chart.ts";
 import { type Connection, fingerprint, seedScript } from "./connection.ts";
 import { networkName } from "./lookup.ts";
 import { MachineImage } from "./machineImage.ts";
@@ -61,6 +63,8 @@ export interface HaClusterArgs {
   readonly protect: ProtectConfig;
   /** Section `kubeconfigs` of the configuration: a change reads the kubeconfig anew, for its certificate ends after a year. */
   readonly kubeconfigs: Config["kubeconfigs"];
+  /** Values over those of openstack-cluster. Default: none. */
+  readonly extraValues?: ExtraValues | undefined;
 }
 
 /** A cluster of which every condition is as it should be. */
@@ -107,7 +111,7 @@ export class HaCluster extends pulumi.ComponentResource {
     const externalNetworkId = cluster.network.externalNetworkId ?? args.externalNetworkId;
     const floatingIp = this.floatingIp(name, args, externalNetworkId);
     const network = this.network(name, args, externalNetworkId);
-    const group = (role: string, machines: ClusterConfig["controlPlane"] | ClusterConfig["workers"]) =>
+    const group = (role: string, machines: Pick<ClusterConfig["workers"], "serverGroup" | "serverGroupId">) =>
       serverGroupId(
         `${name}-${role}-group`,
         { objectName: `${clusterName}-${role}`, ...machines, protect: args.protect.cluster },
@@ -115,6 +119,11 @@ export class HaCluster extends pulumi.ComponentResource {
       );
     const controlPlaneGroupId = group("control-plane", cluster.controlPlane);
     const workersGroupId = group("workers", cluster.workers);
+    const workerGroupIds: Record<string, pulumi.Input<string>> = {};
+    for (const [groupName, { serverGroup = "none", serverGroupId }] of sortedGroups(cluster.workerGroups)) {
+      const id = group(`workers-${groupName}`, { serverGroup, serverGroupId });
+      if (id !== undefined) workerGroupIds[groupName] = id;
+    }
     const refs = {
       credentialsSecret: credentials.metadata.name,
       imageId: image.imageId,
@@ -125,6 +134,7 @@ export class HaCluster extends pulumi.ComponentResource {
       floatingIp,
       controlPlaneGroupId,
       workersGroupId,
+      workerGroupIds,
       apiSources: this.apiSources(args, network),
     };
     const { registryAuth, ...plain } = openstackClusterValues<pulumi.Input<string>, pulumi.Output<string[]>>(
@@ -132,10 +142,11 @@ export class HaCluster extends pulumi.ComponentResource {
       refs,
       args,
     );
-    const values = {
+    const ours = {
       ...plain,
       ...(registryAuth === undefined ? {} : { registryAuth: pulumi.secret(registryAuth) }),
     };
+    const values = mergedValues(ours, args.extraValues);
     const teardown = this.teardown(name, args, values);
     const { authUrl, caCert } = args.credentials;
     const reachable = seedScript(

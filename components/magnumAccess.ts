@@ -24,6 +24,8 @@ export interface MagnumAccessArgs {
   readonly clusterName: string;
   /** Admin kubeconfig of the cluster. Secret. */
   readonly adminKubeconfig: pulumi.Input<string>;
+  /** Whether the cluster is k3s on the seed. Default: the HA cluster. */
+  readonly onK3s?: boolean;
   /** Section `magnum` of the configuration. */
   readonly magnum: Pick<MagnumConfig, "kubeconfig">;
 }
@@ -83,6 +85,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
             namespace: CLUSTER_NAMESPACE,
             token: secret === undefined ? undefined : { namespace: ACCOUNT, secret },
             timeout: VERIFY_TIMEOUT,
+            onK3s: args.onK3s === true,
           }),
         ),
         // No secret: the kubeconfig's token or key alone has more entropy than the sum.

@@ -5,6 +5,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config, MonitoringConfig } from "../config/schema.ts";
+import type { ExtraValues } from "../lib/extra-values.ts";
 import { monitoringScript } from "../lib/monitoring-scripts.ts";
 import { monitoringValues } from "../lib/monitoring-values.ts";
 import { SLACK_SECRET, slackUrls } from "../lib/slack.ts";
@@ -24,6 +25,8 @@ export interface MonitoringArgs {
   readonly monitoring: MonitoringConfig;
   /** Section `mirror` of the configuration. */
   readonly mirror: Config["mirror"];
+  /** Values over those of kube-prometheus-stack. Default: none. */
+  readonly extraValues?: ExtraValues | undefined;
 }
 
 /** kube-prometheus-stack, ready. */
@@ -81,6 +84,7 @@ export class Monitoring extends pulumi.ComponentResource {
         mirrorUrl: args.mirror.url,
         namespace: NAMESPACE,
         values: { ...monitoringValues(monitoring) },
+        extraValues: args.extraValues,
         timeout: monitoring.timeouts.ready,
       },
       // CRDs and volumes change before what uses them. Alertmanager mounts the secret and does not start without it.

@@ -20,6 +20,9 @@ function none(variable: string, note: string): AzimuthVariable {
   return { variable, note };
 }
 
+/** What is different from azimuth's `*_release_overrides`. */
+const OVERRIDES = "over what the program sets only with `override` beside it";
+
 export const AZIMUTH: readonly AzimuthVariable[] = [
   none("infra_name", "follows from the stack: `capi-mgmt-<stack>-seed`"),
   to("infra_external_network_id", "seed.network.externalNetworkId", "required here, never looked up"),
@@ -132,6 +135,15 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("capi_cluster_control_plane_count", "cluster.controlPlane.count"),
   to("capi_cluster_worker_flavor", "cluster.workers.flavor"),
   to("capi_cluster_worker_count", "cluster.workers.count"),
+  to(
+    "capi_cluster_worker_node_security_group_rules",
+    "cluster.network.workerRules",
+    "ingress from an IPv4 network; the keys are ours",
+  ),
+  none(
+    "capi_cluster_control_plane_node_security_group_rules",
+    "the chart renders none: it fails at such a value up to its main branch of July 2026",
+  ),
   to("capi_cluster_worker_max_surge", "cluster.workers.rollout.maxSurge"),
   to("capi_cluster_worker_max_unavailable", "cluster.workers.rollout.maxUnavailable"),
   none("capi_cluster_control_plane_omit_failure_domain", "an empty `cluster.controlPlane.failureDomains`"),
@@ -164,7 +176,11 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("capi_cluster_addons_monitoring_alertmanager_volume_size", "monitoring.alertmanager.size"),
   to("capi_cluster_addons_monitoring_prometheus_rules", "monitoring.rules.enabled"),
   none("capi_cluster_addons_monitoring_loki_*", "no log store"),
-  none("capi_cluster_release_overrides", "no way past the schema; ask for the setting you miss"),
+  to("capi_cluster_release_overrides", "extraValues.cluster.values", OVERRIDES),
+  to("kube_prometheus_stack_release_overrides", "extraValues.monitoring.values", OVERRIDES),
+  to("certmanager_release_overrides", "extraValues.certManager.values", OVERRIDES),
+  to("clusterapi_addon_provider_release_overrides", "extraValues.addonProvider.values", OVERRIDES),
+  to("clusterapi_janitor_openstack_release_values", "extraValues.janitor.values", OVERRIDES),
   to("capi_cluster_service_account_enabled", "magnum.kubeconfig.kind", "`token`, the default here"),
   to("capi_cluster_service_account_rotate_secret", "magnum.kubeconfig.rotation", "raise the number"),
   none("capi_cluster_service_account_name", "always `capi-mgmt`"),

@@ -146,6 +146,16 @@ export const dnsLabel = text("lower-case letters, digits and dashes, at most 63"
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(value),
 );
 
+/** Key of a Kubernetes label or taint. */
+export const labelKey = z
+  .string()
+  .regex(/^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/)
+  .meta({ legal: "a label's name, with or without a domain before a slash" });
+
+export const labelValue = text("at most 63 letters, digits, dashes, dots and underscores", (value) =>
+  /^([A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?)?$/.test(value),
+);
+
 /** Name of a machine group, as the chart openstack-cluster wants it. */
 export const machineGroup = text("3 to 63 lower-case letters, digits and dashes, a letter first", (value) =>
   /^[a-z][a-z0-9-]{1,61}[a-z0-9]$/.test(value),

@@ -29,6 +29,8 @@ export interface ProgramInput {
 export interface Loaded {
   readonly config: Config;
   readonly credentials: Credentials;
+  /** Paths that are encrypted in the stack's file. */
+  readonly encryptedPaths: ReadonlySet<string>;
 }
 
 /** What a tool shows of a configuration. */
@@ -59,7 +61,7 @@ export function loadForProgram(input: ProgramInput): Loaded {
   if (all.length > 0 || result.config === undefined || found.credentials === undefined) {
     throw new ConfigError(stackFileName(input.stack), all);
   }
-  return { config: result.config, credentials: found.credentials };
+  return { config: result.config, credentials: found.credentials, encryptedPaths };
 }
 
 /**

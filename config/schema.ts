@@ -9,6 +9,7 @@ import { z } from "zod";
 import { dnsLabel, flag } from "./formats.ts";
 import { cluster } from "./sections/cluster.ts";
 import { clusterApi } from "./sections/clusterApi.ts";
+import { extraValues } from "./sections/extraValues.ts";
 import { kubeconfigs, magnum, monitoring, pipeline, policy, protect } from "./sections/operations.ts";
 import { mirror, openstack } from "./sections/openstack.ts";
 import { proxy, registries } from "./sections/outside.ts";
@@ -35,6 +36,7 @@ export const configSchema = z.strictObject({
   cluster,
   monitoring,
   magnum,
+  extraValues,
   kubeconfigs,
   protect,
   policy,

@@ -28,6 +28,8 @@ function child(schema: z.core.$ZodType, key: Key): z.core.$ZodType | undefined {
     return Object.hasOwn(schema.shape, key) ? (schema.shape[key] as z.core.$ZodType) : undefined;
   }
   if (schema instanceof z.ZodRecord) return schema.valueType;
+  // Below what may be anything is anything.
+  if (schema instanceof z.ZodUnknown) return schema;
   if (schema instanceof z.ZodArray && typeof key === "number") return schema.element;
   return undefined;
 }

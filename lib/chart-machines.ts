@@ -5,6 +5,7 @@
 import type { ClusterConfig } from "../config/schema.ts";
 import { atLeast, CHART_WITHOUT_CERTIFICATE_ROLLOUT, parseRelease } from "../config/versions.ts";
 import { containerdDropIn, type ProxySettings } from "./proxy.ts";
+import { machineOptionValues, type MachineOptionValues } from "./worker-groups.ts";
 
 /** The part of a kubeadm configuration that we add; the chart puts its own beside it. */
 interface KubeadmConfig {
@@ -51,7 +52,7 @@ interface MachineValues<R> extends NodeTimeouts {
   readonly healthCheck: HealthCheck;
 }
 
-export interface ControlPlaneValues<R> extends MachineValues<R> {
+export interface ControlPlaneValues<R> extends MachineValues<R>, MachineOptionValues {
   readonly machineCount: number;
   readonly omitFailureDomain: boolean;
   readonly failureDomains?: readonly string[];
@@ -109,6 +110,7 @@ export function controlPlaneValues<R>(
     ...(controlPlane.certificatesExpiryDays === 0 || !chartRollsCertificates(config.chart.version)
       ? {}
       : { certificatesExpiryDays: controlPlane.certificatesExpiryDays }),
+    ...machineOptionValues(controlPlane),
     ...kubeadmProxy(proxy),
     healthCheck: healthCheck(healthChecks, healthChecks.controlPlaneMaxUnhealthy),
   };

@@ -17,6 +17,7 @@ import {
 } from "./chart-machines.ts";
 import type { ProxySettings } from "./proxy.ts";
 import { machineAuthorities, machineMirrors } from "./registries.ts";
+import { type NodeGroup, nodeGroups, workerSecurityGroupRules } from "./worker-groups.ts";
 
 /** What the machines find around them. */
 export interface Surroundings {
@@ -44,6 +45,8 @@ export interface ChartRefs<R, L = readonly string[]> {
   /** Server groups of control plane and workers; undefined leaves the choice of hypervisors to Nova. */
   readonly controlPlaneGroupId?: R | undefined;
   readonly workersGroupId?: R | undefined;
+  /** Server groups of worker groups that have one of their own, by group. Default: none. */
+  readonly workerGroupIds?: Readonly<Record<string, R>>;
 }
 
 interface ApiServerValues<R, L> {
@@ -69,12 +72,14 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
   readonly kubernetesVersion: string;
   readonly machineImageId: R;
   readonly machineSSHKeyName: R;
+  readonly machineMetadata?: Readonly<Record<string, string>>;
   readonly kubeNetwork: {
     readonly pods: { readonly cidrBlocks: readonly string[] };
     readonly services: { readonly cidrBlocks: readonly string[] };
   };
   readonly clusterNetworking: {
     readonly externalNetworkId: R;
+    readonly workerNodesSecurityGroupRules?: ReturnType<typeof workerSecurityGroupRules>;
     readonly internalNetwork: InternalNetwork<R>;
   };
   readonly registryMirrors: ReturnType<typeof machineMirrors>;
@@ -85,7 +90,7 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
   readonly apiServer: ApiServerValues<R, L>;
   readonly controlPlane: ControlPlaneValues<R>;
   readonly nodeGroupDefaults: WorkerValues<R>;
-  readonly nodeGroups: readonly { readonly name: string; readonly machineCount: number }[];
+  readonly nodeGroups: readonly NodeGroup<R>[];
   readonly addons: AddonValues;
 }
 
@@ -95,19 +100,23 @@ export function openstackClusterValues<R, L = readonly string[]>(
   refs: ChartRefs<R, L>,
   { registries, mirror, proxy }: Surroundings,
 ): OpenStackClusterValues<R, L> {
-  const { workers } = config;
+  const { workerRules } = config.network;
   const authorities = machineAuthorities(registries, mirror);
   return {
     cloudCredentialsSecretName: refs.credentialsSecret,
     kubernetesVersion: config.kubernetesVersion.replace(/^v/, ""),
     machineImageId: refs.imageId,
     machineSSHKeyName: refs.keyPair,
+    ...(config.machineMetadata === undefined ? {} : { machineMetadata: config.machineMetadata }),
     kubeNetwork: {
       pods: { cidrBlocks: [config.network.podCidr] },
       services: { cidrBlocks: [config.network.serviceCidr] },
     },
     clusterNetworking: {
       externalNetworkId: refs.externalNetworkId,
+      ...(workerRules === undefined || workerRules.length === 0
+        ? {}
+        : { workerNodesSecurityGroupRules: workerSecurityGroupRules(workerRules) }),
       internalNetwork: internalNetwork(config.network, refs),
     },
     registryMirrors: machineMirrors(config.registryMirrors),
@@ -117,7 +126,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
     apiServer: apiServerValues(config.apiServer, refs),
     controlPlane: controlPlaneValues(config, refs.controlPlaneGroupId, proxy),
     nodeGroupDefaults: workerValues(config, refs.workersGroupId, proxy),
-    nodeGroups: [{ name: workers.groupName, machineCount: workers.count }],
+    nodeGroups: nodeGroups(config, refs.workerGroupIds ?? {}),
     addons: addonValues(config, mirror.url),
   };
 }

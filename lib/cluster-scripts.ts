@@ -78,15 +78,22 @@ export function accessVerifiedScript(
   args: ClusterArgs & {
     /** The secret with the token; without it the kubeconfig is the cluster's own. */
     readonly token: { readonly namespace: string; readonly secret: string } | undefined;
+    /** Whether the cluster is k3s on the seed, which is then asked by loopback. Default: the HA cluster. */
+    readonly onK3s?: boolean;
     /** How long to try, as a duration. */
     readonly timeout: string;
   },
 ): string {
-  return script(["access-verified"], {
+  return script(args.onK3s === true ? ["access-verified", "k3s-access"] : ["access-verified"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     TOKEN_NAMESPACE: args.token?.namespace,
     TOKEN_SECRET: args.token?.secret,
     WORK_SECONDS: secondsOf(args.timeout),
   });
+}
+
+/** On delete, refuses while k3s manages other clusters than the site's own: those of Magnum on a site without it. */
+export function singleNodeScript(args: ClusterArgs): string {
+  return script(["single-node"], { CLUSTER: args.cluster, NAMESPACE: args.namespace });
 }

@@ -2,17 +2,13 @@
  * What the program starts with: configuration and credentials, or everything that is wrong with them. Upstream
  * analogue: the assertions that azimuth-ops roles make one by one while they run.
  */
-import type { Credentials } from "../config/credentials.ts";
-import { ConfigError } from "../config/problems.ts";
-import { loadForProgram } from "../config/program.ts";
-import type { Config } from "../config/schema.ts";
+import { ConfigError, formatProblems } from "../config/problems.ts";
+import { loadForProgram, type Loaded } from "../config/program.ts";
+import { stackFileName } from "../config/stackFile.ts";
 import { chartProblems } from "./chart-machines.ts";
+import { extraValuesProblems } from "./extra-values.ts";
 import { stackNameProblem } from "./names.ts";
-
-export interface Site {
-  readonly config: Config;
-  readonly credentials: Credentials;
-}
+import { plannedValues } from "./release-values.ts";
 
 /**
  * @param stack name of the stack
@@ -22,14 +18,18 @@ export interface Site {
 export function start(
   stack: string,
   values: Readonly<Record<string, string>>,
-): Site | { readonly report: string } {
+): Loaded | { readonly report: string } {
   const reports: string[] = [];
   const nameProblem = stackNameProblem(stack);
   if (nameProblem !== undefined) reports.push(nameProblem);
-  let site: Site | undefined;
+  let site: Loaded | undefined;
   try {
     site = loadForProgram({ stack, values });
     reports.push(...chartProblems(site.config.cluster));
+    const { config, credentials, encryptedPaths } = site;
+    const planned = plannedValues(config, credentials.authUrl);
+    const problems = extraValuesProblems(config, planned, encryptedPaths);
+    if (problems.length > 0) reports.push(formatProblems(stackFileName(stack), problems));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     reports.push(error.message);

@@ -11,7 +11,7 @@ export function deployedVersions(config: Config): Record<string, string> {
     k3s: k3s.version,
     kubectl: tools.kubectl.version,
     helm: tools.helm.version,
-    kubernetes: cluster.kubernetesVersion,
+    ...(cluster.enabled ? { kubernetes: cluster.kubernetesVersion } : {}),
     certManager: clusterApi.certManager.version,
     clusterApi: clusterApi.core.version,
     clusterApiProviderOpenstack: clusterApi.openstack.version,

@@ -2,6 +2,7 @@
  * The rules every site is held to. Each message says how to comply.
  */
 import { z } from "zod";
+import { formatPath } from "../config/tree.ts";
 import type { PolicyContext, PolicyResource, Rule, Violation } from "./rule.ts";
 
 const TYPE = {
@@ -41,9 +42,18 @@ const closedPorts: Rule = {
         });
       }
     }
+    for (const { name, source, portMin = 0, portMax = 0 } of config.cluster.network.workerRules ?? []) {
+      const open = GUARDED_PORTS.filter((port) => portMin <= port && port <= portMax);
+      if (source.endsWith("/0") && open.length > 0) {
+        violations.push({
+          subject: `cluster.network.workerRules: ${name}`,
+          message: `opens port ${open.join(" and ")} of the workers to everyone: name the networks that need it`,
+        });
+      }
+    }
     const { floatingIp, allowedCidrs } = config.cluster.apiServer;
     // Octavia reads an empty list as no restriction.
-    if (floatingIp && allowedCidrs.length === 0) {
+    if (config.cluster.enabled && floatingIp && allowedCidrs.length === 0) {
       violations.push({
         subject: "cluster.apiServer.allowedCidrs",
         message:
@@ -63,7 +73,7 @@ const protectedData: Rule = {
     const violations = ofType(resources, TYPE.volume)
       .filter(({ name, protect }) => name.endsWith("-data") && !protect)
       .map(({ name }) => ({ subject: name, message: "is not protected: set protect.dataVolume to true" }));
-    if (!config.protect.cluster) {
+    if (config.cluster.enabled && !config.protect.cluster) {
       violations.push({
         subject: "protect.cluster",
         message: "is false, so a mistaken change can delete the HA cluster: set it to true",
@@ -71,6 +81,23 @@ const protectedData: Rule = {
     }
     return violations;
   },
+};
+
+/** A seed is one machine. */
+const haCluster: Rule = {
+  name: "ha-cluster",
+  description: "Where pipeline.tier is production Magnum is given the HA cluster, not k3s on the seed.",
+  check: ({ config }) =>
+    config.pipeline.tier !== "production" || config.cluster.enabled
+      ? []
+      : [
+          {
+            subject: "cluster.enabled",
+            message:
+              "is false, so one machine manages every cluster of Magnum's: set it to true, or pipeline.tier to staging or none",
+            advisory: true,
+          },
+        ],
 };
 
 /** A version that came with the program is the program's to pin: a new site cannot be at fault for it. */
@@ -184,7 +211,9 @@ const deliberateFloatingIps: Rule = {
       (config.seed.access.method === "floatingIp" && config.seed.access.floatingIpAddress === undefined
         ? 1
         : 0) +
-      (config.cluster.apiServer.floatingIp && config.cluster.apiServer.floatingIpAddress === undefined
+      (config.cluster.enabled &&
+      config.cluster.apiServer.floatingIp &&
+      config.cluster.apiServer.floatingIpAddress === undefined
         ? 1
         : 0);
     const floatingIps = ofType(resources, TYPE.floatingIp);
@@ -216,15 +245,31 @@ const revocableMagnumAccess: Rule = {
         ],
 };
 
+/** The program's own values stand for what was tested together. */
+const programValues: Rule = {
+  name: "program-values",
+  description: "Extra values of a chart add to what the program sets, and replace none of it.",
+  check: ({ config }) =>
+    Object.entries(config.extraValues).flatMap(([release, extra]) =>
+      Object.keys(extra.override ?? {}).map((path) => ({
+        subject: formatPath(["extraValues", release, "override", path]),
+        message:
+          "replaces a value that the program sets: use the setting that makes it, or exempt the rule with the reason",
+      })),
+    ),
+};
+
 /** All rules, in the order in which findings are reported. */
 export const rules: readonly Rule[] = [
   closedPorts,
   protectedData,
+  haCluster,
   pinnedVersions,
   verifiedTls,
   encryptedSecrets,
   deliberateFloatingIps,
   revocableMagnumAccess,
+  programValues,
 ];
 
 function ofType(resources: PolicyContext["resources"], type: string): PolicyResource[] {

@@ -38,7 +38,7 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
           ]),
     ),
     "image.seed": config.seed.image.url,
-    "image.cluster": cluster.image.url,
+    "image.cluster": cluster.enabled ? cluster.image.url : undefined,
   };
   const wanted = Object.entries(urls).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return new Map(wanted.map(([name, url]) => [name, mirrored(url, config.mirror.url)]));

@@ -72,6 +72,8 @@ export interface Endpoint {
 export interface FoundServer {
   readonly name: string;
   readonly role: Role;
+  /** Worker group, unless it is that of cluster.workers. */
+  readonly group?: string | undefined;
   readonly flavor: string;
   /** Undefined for one that boots from a volume. */
   readonly imageId: string | undefined;
@@ -111,6 +113,8 @@ export interface Facts {
   readonly clockSkew: Fact<number>;
   /** By role: seed, controlPlane, workers. `undefined` as value: no such flavor. */
   readonly flavors: Readonly<Record<"seed" | "controlPlane" | "workers", Fact<FoundFlavor | undefined>>>;
+  /** Of worker groups with a flavor of their own, by group. Default: none. */
+  readonly groupFlavors?: Readonly<Record<string, Fact<FoundFlavor | undefined>>>;
   /** Every flavor that the project may use: what could be named instead. */
   readonly allFlavors: Fact<readonly FoundFlavor[]>;
   /** Images that match id or name, by `seed` and `cluster`; one that is uploaded by the name it gets. */

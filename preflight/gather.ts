@@ -11,7 +11,7 @@ import { cachedCloud, type CloudReader } from "./cachedCloud.ts";
 import { gatherDownloads } from "./downloads.ts";
 import { fact, type Fact, type Facts, type FoundImage, type Namesakes } from "./facts.ts";
 import { findNetwork, findSubnets, gatherEndpoints, gatherExisting } from "./networks.ts";
-import { type Own, ownNames, roleOf } from "./own.ts";
+import { type Own, ownNames, groupOf, roleOf } from "./own.ts";
 import { gatherQuotas } from "./quotas.ts";
 import { inspectState, knownResources } from "./store.ts";
 
@@ -68,6 +68,13 @@ async function askCloud(
       controlPlane: fact(() => named(config.cluster.controlPlane.flavor)),
       workers: fact(() => named(config.cluster.workers.flavor)),
     }),
+    groupFlavors: all(
+      Object.fromEntries(
+        Object.entries(config.cluster.workerGroups).flatMap(([name, { flavor }]) =>
+          flavor === undefined ? [] : [[name, fact(() => named(flavor))]],
+        ),
+      ),
+    ),
     allFlavors: fact(flavors),
     images: all({
       seed: fact(() => findImages(cloud, config.seed.image, `${own.seed}-image`)),
@@ -136,7 +143,9 @@ async function findNamesakes(cloud: CloudReader, own: Own): Promise<Namesakes> {
   return {
     servers: servers.flatMap(({ name, flavor, image }) => {
       const role = roleOf(name, own);
-      return role === undefined ? [] : [{ name, role, flavor: flavor.original_name, imageId: image }];
+      return role === undefined
+        ? []
+        : [{ name, role, group: groupOf(name, own), flavor: flavor.original_name, imageId: image }];
     }),
     loadBalancers: loadbalancers.map(({ name }) => name).filter((name) => name === own.loadBalancer),
   };

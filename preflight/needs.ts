@@ -3,6 +3,7 @@
  */
 import type { Config } from "../config/schema.ts";
 import { bytesOf } from "../config/units.ts";
+import { mostMachines, type WorkerGroupConfig } from "../lib/worker-groups.ts";
 
 /** Quota by the name an operator knows it by. Sizes: RAM in MiB, gigabytes in GB. */
 export const QUOTA_NAMES = [
@@ -38,6 +39,8 @@ export interface Flavors {
   readonly seed: FlavorSize | undefined;
   readonly controlPlane: FlavorSize | undefined;
   readonly workers: FlavorSize | undefined;
+  /** Of worker groups with a flavor of their own, by group. Default: none. */
+  readonly groups?: Readonly<Record<string, FlavorSize | undefined>>;
 }
 
 /** Groups CAPO manages beside the seed's: control plane and workers. */
@@ -62,10 +65,19 @@ export function surge(count: number, maxSurge: number | string): number {
  */
 export function needs(config: Config, flavors: Flavors, rolling: boolean): Quantities {
   const { seed, cluster, monitoring } = config;
+  const { enabled: isHa } = cluster;
   // The control plane rolls with one machine more, whatever its size (KubeadmControlPlane maxSurge 1).
-  const controlPlanes = cluster.controlPlane.count + (rolling ? 1 : 0);
-  const workers =
-    cluster.workers.count + (rolling ? surge(cluster.workers.count, cluster.workers.rollout.maxSurge) : 0);
+  const controlPlanes = isHa ? cluster.controlPlane.count + (rolling ? 1 : 0) : 0;
+  const workers = !isHa
+    ? 0
+    : cluster.workers.count + (rolling ? surge(cluster.workers.count, cluster.workers.rollout.maxSurge) : 0);
+  // All groups roll at once, each with its own surge; one that scales is counted at its largest.
+  const further = Object.entries(isHa ? cluster.workerGroups : {}).map(([name, group]) => {
+    const most = mostMachines(group);
+    const { maxSurge } = group.rollout ?? cluster.workers.rollout;
+    return { name, group, count: most + (rolling ? surge(most, maxSurge) : 0) };
+  });
+  const furtherCount = further.reduce((sum, { count }) => sum + count, 0);
   const groups: [
     count: number,
     flavor: FlavorSize | undefined,
@@ -74,6 +86,11 @@ export function needs(config: Config, flavors: Flavors, rolling: boolean): Quant
     [1, flavors.seed, seed.rootVolume],
     [controlPlanes, flavors.controlPlane, cluster.controlPlane.rootVolume],
     [workers, flavors.workers, cluster.workers.rootVolume],
+    ...further.map(({ name, group, count }): (typeof groups)[number] => [
+      count,
+      group.flavor === undefined ? flavors.workers : flavors.groups?.[name],
+      group.rootVolume === undefined ? cluster.workers.rootVolume : { enabled: true, ...group.rootVolume },
+    ]),
   ];
   const total = (one: (flavor: FlavorSize) => number) =>
     groups.reduce((sum, [count, flavor]) => sum + (flavor === undefined ? 0 : count * one(flavor)), 0);
@@ -84,14 +101,26 @@ export function needs(config: Config, flavors: Flavors, rolling: boolean): Quant
     : [];
 
   const seedNetworks = seed.network.networkId === undefined ? 1 : 0;
-  const clusterNetworks = !cluster.network.useSeedNetwork && cluster.network.networkId === undefined ? 1 : 0;
+  const clusterNetworks =
+    isHa && !cluster.network.useSeedNetwork && cluster.network.networkId === undefined ? 1 : 0;
   const networks = seedNetworks + clusterNetworks;
-  const instances = 1 + controlPlanes + workers;
+  const instances = 1 + controlPlanes + workers + furtherCount;
   const routerInterfaces = networks;
+  const furtherPorts = [
+    { machines: cluster.controlPlane, count: controlPlanes },
+    { machines: cluster.workers, count: workers },
+    ...further.map(({ group, count }) => ({ machines: group, count })),
+  ].reduce((sum, { machines, count }) => sum + count * (machines.networks ?? []).length, 0);
+  const hasOwnGroup = ({ serverGroup, serverGroupId }: WorkerGroupConfig) =>
+    serverGroup !== undefined || serverGroupId !== undefined;
+  const inWorkersGroup = further.filter(({ group }) => !hasOwnGroup(group));
   const grouped = (
     [
       [cluster.controlPlane, controlPlanes],
-      [cluster.workers, workers],
+      [cluster.workers, inWorkersGroup.reduce((sum, { count }) => sum + count, workers)],
+      ...further
+        .filter(({ group }) => hasOwnGroup(group))
+        .map(({ group, count }) => [{ serverGroup: "none", ...group }, count] as const),
     ] as const
   ).filter(([{ serverGroup, serverGroupId }]) => serverGroup !== "none" || serverGroupId !== undefined);
   return {
@@ -109,17 +138,18 @@ export function needs(config: Config, flavors: Flavors, rolling: boolean): Quant
     routers: networks,
     ports:
       instances +
+      furtherPorts +
       (seed.access.method === "provisioningNetwork" ? 1 : 0) +
-      PORTS_OF_LOAD_BALANCER +
+      (isHa ? PORTS_OF_LOAD_BALANCER : 0) +
       routerInterfaces +
       networks * PORTS_OF_NETWORK,
     floating_ips:
       (seed.access.method === "floatingIp" && seed.access.floatingIpAddress === undefined ? 1 : 0) +
-      (cluster.apiServer.floatingIp && cluster.apiServer.floatingIpAddress === undefined ? 1 : 0),
-    security_groups: 1 + CAPO_SECURITY_GROUPS,
-    security_group_rules: SECURITY_GROUP_RULES,
-    load_balancers: 1,
-    server_groups: grouped.filter(([{ serverGroupId }]) => serverGroupId === undefined).length,
+      (isHa && cluster.apiServer.floatingIp && cluster.apiServer.floatingIpAddress === undefined ? 1 : 0),
+    security_groups: 1 + (isHa ? CAPO_SECURITY_GROUPS : 0),
+    security_group_rules: SECURITY_GROUP_RULES + (isHa ? (cluster.network.workerRules ?? []).length : 0),
+    load_balancers: isHa ? 1 : 0,
+    server_groups: grouped.filter(([{ serverGroupId }]) => isHa && serverGroupId === undefined).length,
     server_group_members: Math.max(0, ...grouped.map(([, machines]) => machines)),
   };
 }

@@ -14,6 +14,8 @@ export interface Own {
   readonly seed: string;
   /** Begin of the names of a role's machines. */
   readonly machines: Readonly<Record<"controlPlane" | "workers", string>>;
+  /** Begin of the names of a worker group's machines, by group. */
+  readonly groups: Readonly<Record<string, string>>;
   /** The name by which Cluster API's provider looks for its load balancer, and adopts what it finds. */
   readonly loadBalancer: string;
 }
@@ -27,6 +29,9 @@ export function ownNames(stack: string, config: Config): Own {
       controlPlane: `${cluster}-control-plane-`,
       workers: `${cluster}-${config.cluster.workers.groupName}-`,
     },
+    groups: Object.fromEntries(
+      Object.keys(config.cluster.workerGroups).map((name) => [name, `${cluster}-${name}-`]),
+    ),
     // cluster-api-provider-openstack 0.14.7, getLoadBalancerName.
     loadBalancer: `k8s-clusterapi-cluster-${CLUSTER_NAMESPACE}-${cluster}-kubeapi`,
   };
@@ -35,12 +40,28 @@ export function ownNames(stack: string, config: Config): Own {
 /** The role of a server, or undefined if it is not the site's. */
 export function roleOf(server: string, own: Own): Role | undefined {
   if (server === own.seed) return "seed";
+  if (groupOf(server, own) !== undefined) return "workers";
   return (["controlPlane", "workers"] as const).find((role) => server.startsWith(own.machines[role]));
 }
 
+/** The worker group of a server, or undefined if it is of none. One group's name may begin with another's. */
+export function groupOf(server: string, own: Own): string | undefined {
+  const prefixes: readonly (readonly [string | undefined, string])[] = [
+    ...Object.entries(own.groups),
+    ...Object.values(own.machines).map((prefix) => [undefined, prefix] as const),
+  ];
+  const [found] = prefixes
+    .filter(([, prefix]) => server.startsWith(prefix))
+    .sort(([, one], [, other]) => other.length - one.length);
+  return found?.[0];
+}
+
 /** Whether an object that is no server is the site's: network, router, group, volume. */
-export function isOwn(name: string, { cluster, seed }: Own): boolean {
-  const suffixes = ["", "-data", "-image", "-provisioning", "-control-plane", "-workers"];
+export function isOwn(name: string, { cluster, seed, groups }: Own): boolean {
+  const suffixes = [
+    ...["", "-data", "-image", "-provisioning", "-control-plane", "-workers"],
+    ...Object.keys(groups).map((group) => `-workers-${group}`),
+  ];
   if ([cluster, seed].some((base) => suffixes.some((suffix) => name === base + suffix))) return true;
   // Cluster API's: k8s-cluster-default-<cluster>-secgroup-worker, k8s-clusterapi-cluster-default-<cluster>-kubeapi.
   return new RegExp(

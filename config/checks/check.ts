@@ -20,3 +20,10 @@ export type Check = (config: PartialConfig) => Problem[];
 export function when(condition: boolean | undefined, problem: () => Problem): Problem[] {
   return condition === true ? [problem()] : [];
 }
+
+/** The entries of an optional list; none if it is no list of maps, which a check may see and the schema reports. */
+export function entriesOf<T extends object>(list: readonly T[] | undefined): readonly T[] {
+  return Array.isArray(list) && list.every((entry) => typeof entry === "object" && entry !== null)
+    ? list
+    : [];
+}

@@ -7,7 +7,13 @@ import * as networks from "./networks.ts";
 import * as outside from "./outside.ts";
 import * as templates from "./templates.ts";
 import * as versions from "./versions.ts";
+import * as workerGroups from "./workerGroups.ts";
 
-export const checks: readonly Check[] = [networks, machines, versions, outside, templates].flatMap((module) =>
-  Object.values<Check>(module),
-);
+export const checks: readonly Check[] = [
+  networks,
+  machines,
+  workerGroups,
+  versions,
+  outside,
+  templates,
+].flatMap((module) => Object.values<Check>(module));

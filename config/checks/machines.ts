@@ -126,3 +126,12 @@ export const slackSeverities: Check = ({ monitoring }) => {
     ),
   );
 };
+
+/** The monitoring has its volumes and its place on the HA cluster. */
+export const monitoringCluster: Check = ({ cluster, monitoring }) =>
+  when(cluster?.enabled === false && monitoring?.enabled === true, () => ({
+    path: "monitoring.enabled",
+    problem: "needs the HA cluster, which cluster.enabled leaves out",
+    got: "true",
+    legal: "false, or cluster.enabled true",
+  }));

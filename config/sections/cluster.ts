@@ -25,6 +25,7 @@ import {
   serverGroupId,
   timeout,
 } from "./common.ts";
+import { machineMetadata, machineOptions, taints, workerGroups, workerRules } from "./workerGroups.ts";
 
 const controlPlane = z.strictObject({
   flavor: line.meta({
@@ -40,6 +41,7 @@ const controlPlane = z.strictObject({
   failureDomains: z.array(line).meta({
     description: "Nova availability zones of the control plane. Empty: Nova chooses.",
   }),
+  ...machineOptions("the control plane"),
   etcdVolume: z.strictObject({
     sizeGb: wholeNumber(0, 1024).meta({
       description: "Size in GB of a disk for etcd alone. 0: etcd is on the root disk.",
@@ -72,6 +74,8 @@ const workers = z.strictObject({
   failureDomain: line
     .optional()
     .meta({ description: "Nova availability zone of the workers. Without it Nova chooses." }),
+  taints,
+  ...machineOptions("the workers"),
   rollout: z.strictObject({
     maxSurge: countOrPercentage.meta({ description: "Machines above count while rolling." }),
     maxUnavailable: countOrPercentage.meta({ description: "Machines that may be missing while rolling." }),
@@ -100,6 +104,7 @@ const network = z
     mtu: wholeNumber(1280, 9216).optional().meta({
       description: "MTU of the network that is made. Without it the cloud's. Not with networkId.",
     }),
+    workerRules,
   })
   .meta({ alternatives: [["networkId", "subnetId"], ["mtu"]] });
 
@@ -120,10 +125,16 @@ const healthChecks = z.strictObject({
 });
 
 export const cluster = z.strictObject({
+  enabled: flag.meta({
+    description:
+      "Off, for development only: no HA cluster is made, and Magnum is given k3s on the seed. What else the section says then has no effect, but for what magnum.templates takes from it.",
+  }),
   kubernetesVersion: tag.meta({ description: "Kubernetes release of the cluster; image must carry it." }),
   image: image("the cluster's machines").meta({ follows: "kubernetesVersion" }),
   controlPlane,
   workers,
+  workerGroups,
+  machineMetadata,
   network,
   apiServer: z.strictObject({
     floatingIp: flag.meta({

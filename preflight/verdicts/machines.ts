@@ -28,26 +28,34 @@ export function flavors(config: Config, facts: Facts): Check[] {
     workers: config.cluster.workers.rootVolume,
   };
   const ids = { seed: "flavor.seed", controlPlane: "flavor.control-plane", workers: "flavor.workers" };
-  return (["seed", "controlPlane", "workers"] as const).map((role) => {
-    const minimum = MINIMUM[role];
-    const disk = roots[role].enabled ? 0 : minimum.disk;
-    const want = `${names[role]} with ${minimum.vcpus} vCPU, ${minimum.ram} MiB${disk === 0 ? "" : `, ${disk} GB`}`;
-    const fact = facts.flavors[role];
+  const machines = (["seed", "controlPlane", "workers"] as const).map((role) => ({
+    ...{ id: ids[role], name: names[role], minimum: MINIMUM[role], fact: facts.flavors[role] },
+    fromVolume: roots[role].enabled,
+  }));
+  const groups = Object.entries(config.cluster.workerGroups).flatMap(([group, { flavor, rootVolume }]) => {
+    const fact = facts.groupFlavors?.[group];
+    if (flavor === undefined || fact === undefined) return [];
+    const fromVolume = rootVolume !== undefined || roots.workers.enabled;
+    return [{ id: `flavor.workers.${group}`, name: flavor, minimum: MINIMUM.workers, fact, fromVolume }];
+  });
+  return [...machines, ...groups].map(({ id, name, minimum, fact, fromVolume }) => {
+    const disk = fromVolume ? 0 : minimum.disk;
+    const want = `${name} with ${minimum.vcpus} vCPU, ${minimum.ram} MiB${disk === 0 ? "" : `, ${disk} GB`}`;
     const list = largeEnough(facts, { ...minimum, disk });
-    if ("error" in fact) return unknown(ids[role], want, fact.error, list);
+    if ("error" in fact) return unknown(id, want, fact.error, list);
     const found = fact.value;
     if (found === undefined) {
-      const byId = "value" in facts.allFlavors && facts.allFlavors.value.some(({ id }) => id === names[role]);
+      const byId = "value" in facts.allFlavors && facts.allFlavors.value.some((flavor) => flavor.id === name);
       return byId
-        ? fail(ids[role], want, "an id", "Cluster API's provider takes a flavor by its name only")
-        : fail(ids[role], want, "no such flavor", list);
+        ? fail(id, want, "an id", "Cluster API's provider takes a flavor by its name only")
+        : fail(id, want, "no such flavor", list);
     }
     const have = `${found.vcpus} vCPU, ${found.ram} MiB, ${found.disk} GB`;
-    if (found.vcpus < minimum.vcpus || found.ram < minimum.ram) return fail(ids[role], want, have, list);
+    if (found.vcpus < minimum.vcpus || found.ram < minimum.ram) return fail(id, want, have, list);
     // Many clouds have flavors without a disk on purpose; Nova then takes the image's size.
     if (found.disk < disk)
-      return warn(ids[role], want, have, "choose a flavor with a larger disk, or enable rootVolume");
-    return pass(ids[role], want, have);
+      return warn(id, want, have, "choose a flavor with a larger disk, or enable rootVolume");
+    return pass(id, want, have);
   });
 }
 
@@ -160,6 +168,13 @@ function zonesOfFailureDomains({ cluster }: Config): { zones: readonly string[];
     ...(uses(workers.rootVolume.enabled, workers.rootVolume.availabilityZone)
       ? [{ zones: ofWorkers, setting: "cluster.workers.rootVolume.availabilityZone" }]
       : []),
+    ...Object.entries(cluster.workerGroups).flatMap(([name, { rootVolume: own, failureDomain }]) => {
+      const zone = own?.availabilityZone ?? workers.rootVolume.availabilityZone;
+      const domain = failureDomain ?? workers.failureDomain;
+      return uses(own !== undefined || workers.rootVolume.enabled, zone) && domain !== undefined
+        ? [{ zones: [domain], setting: `cluster.workerGroups.${name}.rootVolume.availabilityZone` }]
+        : [];
+    }),
   ];
 }
 
@@ -171,12 +186,16 @@ function volumeTypes({ seed, cluster }: Config): (string | undefined)[] {
     controlPlane.rootVolume.enabled ? controlPlane.rootVolume.type : undefined,
     controlPlane.etcdVolume.sizeGb > 0 ? controlPlane.etcdVolume.type : undefined,
     workers.rootVolume.enabled ? workers.rootVolume.type : undefined,
+    ...Object.values(cluster.workerGroups).map(({ rootVolume }) => rootVolume?.type),
     storage.volumeType,
   ];
 }
 
 function computeZones({ seed, cluster }: Config): (string | undefined)[] {
-  return [seed.availabilityZone, ...cluster.controlPlane.failureDomains, cluster.workers.failureDomain];
+  return [
+    ...[seed.availabilityZone, ...cluster.controlPlane.failureDomains, cluster.workers.failureDomain],
+    ...Object.values(cluster.workerGroups).map(({ failureDomain }) => failureDomain),
+  ];
 }
 
 function volumeZones({ seed, cluster }: Config): (string | undefined)[] {
@@ -185,6 +204,7 @@ function volumeZones({ seed, cluster }: Config): (string | undefined)[] {
     seed.dataVolume.availabilityZone,
     rootVolume.enabled ? rootVolume.availabilityZone : undefined,
     cluster.workers.rootVolume.enabled ? cluster.workers.rootVolume.availabilityZone : undefined,
+    ...Object.values(cluster.workerGroups).map(({ rootVolume }) => rootVolume?.availabilityZone),
     etcdVolume.sizeGb > 0 ? etcdVolume.availabilityZone : undefined,
     cluster.storage.availabilityZone,
   ];

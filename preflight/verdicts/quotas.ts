@@ -11,7 +11,12 @@ export function quotas(config: Config, facts: Facts): Check[] {
   if (found === undefined) return [];
   const size = (fact: Fact<FlavorSize | undefined>) => ("value" in fact ? fact.value : undefined);
   const { seed, controlPlane, workers } = facts.flavors;
-  const sizes = { seed: size(seed), controlPlane: size(controlPlane), workers: size(workers) };
+  const sizes = {
+    ...{ seed: size(seed), controlPlane: size(controlPlane), workers: size(workers) },
+    groups: Object.fromEntries(
+      Object.entries(facts.groupFlavors ?? {}).map(([name, flavor]) => [name, size(flavor)]),
+    ),
+  };
   const standing = needs(config, sizes, false);
   const rolling = needs(config, sizes, true);
   const rolls = willRoll(config, facts);
@@ -31,10 +36,11 @@ function willRoll(config: Config, { namesakes, images }: Facts): boolean {
   if ("error" in namesakes) return false;
   const image =
     "value" in images.cluster && images.cluster.value.length <= 1 ? images.cluster.value : undefined;
-  return namesakes.value.servers.some(({ role, flavor, imageId }) => {
+  return namesakes.value.servers.some(({ role, group, flavor, imageId }) => {
     if (role === "seed") return false;
     const otherImage = image !== undefined && imageId !== undefined && image[0]?.id !== imageId;
-    return flavor !== config.cluster[role].flavor || otherImage;
+    const ofGroup = group === undefined ? undefined : config.cluster.workerGroups[group]?.flavor;
+    return flavor !== (ofGroup ?? config.cluster[role].flavor) || otherImage;
   });
 }
 

@@ -112,16 +112,65 @@ test("--check-secrets fails on a secret in plain text only", () => {
   );
 });
 
+writeFileSync(
+  join(folder, "Pulumi.extra.yaml"),
+  `${good}  capi-mgmt:registries: {auth: {registry.example.org: {username: u, password: {secure: v1:CIPHER}}}}
+  capi-mgmt:extraValues:
+    cluster: {values: {clusterAnnotations: {owner: me}, oidc: {clientId: {secure: v1:CIPHER}}}}
+`,
+);
+writeFileSync(
+  join(folder, "Pulumi.against.yaml"),
+  `${good}  capi-mgmt:extraValues: {cluster: {values: {apiServer: {port: 443}}}}\n`,
+);
+
+test("--values prints what a release is given, extra values merged in, secrets hidden", () => {
+  const { status, stdout, stderr } = run("extra", "--values", "cluster", "--json");
+  assert.equal(stderr, "");
+  assert.equal(status, 0);
+  const values = JSON.parse(stdout) as Record<string, Record<string, unknown>>;
+  assert.deepEqual(values["clusterAnnotations"], { owner: "me" });
+  assert.deepEqual(values["oidc"], { clientId: "[secret]" });
+  assert.equal(values["registryAuth"], "[secret]");
+  assert.equal(values["apiServer"]?.["port"], 6443);
+  assert.match(run("extra", "--values", "certManager").stdout, /^crds:\n {2}enabled: true\n/);
+  assert.match(
+    run("extra").stdout,
+    /extraValues\.cluster\.values\.clusterAnnotations\.owner +Pulumi\.extra\.yaml +me/,
+  );
+  assert.match(
+    run("extra").stdout,
+    /extraValues\.cluster\.values\.oidc\.clientId +Pulumi\.extra\.yaml +\[secret\]/,
+  );
+  const unknown = run("extra", "--values", "loki");
+  assert.equal(unknown.status, 64);
+  assert.match(
+    unknown.stderr,
+    /--values takes one of cluster, monitoring, certManager, addonProvider, janitor, not loki/,
+  );
+});
+
+test("an extra value against the program's is a problem with both values", () => {
+  for (const args of [[], ["--values", "cluster"]]) {
+    const { status, stderr } = run("against", ...args);
+    assert.equal(status, 1);
+    assert.equal(
+      stderr,
+      'Pulumi.against.yaml: 1 problem in the configuration\n  extraValues.cluster.values.apiServer.port: is against what the program sets, which is 6443 (got 443; legal the setting that makes it, or extraValues.cluster.override with "apiServer.port": true)\n',
+    );
+  }
+});
+
 test("explains itself", () => {
   assert.equal(run("--help").status, 0);
   assert.match(run("--help").stdout, /^Usage: npm run config -- STACK/);
   assert.equal(run().status, 64);
-  assert.match(run().stderr, /^npm run config: which stack\? \(stacks here: bad, good\)/);
+  assert.match(run().stderr, /^npm run config: which stack\? \(stacks here: against, bad, extra, good\)/);
   assert.equal(run("good", "bad").status, 64);
   assert.equal(run("good", "--jsn").status, 64);
   assert.deepEqual(run("god"), {
     status: 1,
     stdout: "",
-    stderr: "npm run config: no Pulumi.god.yaml (stacks here: bad, good)\n",
+    stderr: "npm run config: no Pulumi.god.yaml (stacks here: against, bad, extra, good)\n",
   });
 });

@@ -101,6 +101,11 @@ const table: [string, string, string[]][] = [
     ["MachineDeployment capi-mgmt-x-md-0 is ScalingUp, not Running"],
   ],
   [
+    "one worker group of several, or one that is on its way out",
+    `${snapshot({})}\nobject\tMachineDeployment\tcapi-mgmt-x-gpu\t1\t1\tScalingDown`,
+    ["MachineDeployment capi-mgmt-x-gpu is ScalingDown, not Running"],
+  ],
+  [
     "an addon that has not started",
     snapshot({ addon: "" }),
     ["addon capi-mgmt-x-cni-calico is not started, not Deployed"],

@@ -151,6 +151,24 @@ const broken: [title: string, change: Values, context: Partial<PolicyContext>, e
     {},
     /revocable-magnum-access: magnum\.kubeconfig\.kind: is certificate/,
   ],
+  [
+    "a rule that opens the workers' SSH to everyone",
+    {
+      cluster: {
+        network: {
+          workerRules: [{ name: "all", protocol: "tcp", portMin: 1, portMax: 100, source: "0.0.0.0/0" }],
+        },
+      },
+    },
+    {},
+    /closed-ports: cluster\.network\.workerRules: all: opens port 22 of the workers to everyone/,
+  ],
+  [
+    "a value of the program's that is replaced",
+    { extraValues: { monitoring: { override: { "grafana.enabled": true } } } },
+    {},
+    /^mandatory program-values: extraValues\.monitoring\.override\["grafana\.enabled"\]: replaces a value that the program sets/,
+  ],
 ];
 for (const [title, change, context, expected] of broken) {
   void test(`${title} is found, with how to comply`, () => {

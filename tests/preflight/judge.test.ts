@@ -506,6 +506,20 @@ void test("a volume size that is none is an error, not a site without volumes", 
   assert.throws(() => needs(broken, none, true), { message: /"10GB" is not a quantity/ });
 });
 
+void test("a worker group's flavor is judged like the workers'", () => {
+  const config = configOf({ cluster: { workerGroups: { gpu: { flavor: "gpu.large", count: 1 } } } });
+  const missing = judge(config, { ...good(), groupFlavors: { gpu: value(undefined) } });
+  assert.match(
+    missing
+      .filter(({ verdict }) => verdict === "fail")
+      .map(({ id, have }) => `${id}: ${have}`)
+      .join(),
+    /^flavor\.workers\.gpu: no such flavor$/,
+  );
+  const found = judge(config, { ...good(), groupFlavors: { gpu: flavor("gpu.large") } });
+  assert.equal(found.find(({ id }) => id === "flavor.workers.gpu")?.verdict, "pass");
+});
+
 void test("surge rounds a percentage up, as Kubernetes does", () => {
   assert.deepEqual([surge(3, 1), surge(3, "34%"), surge(10, "25%"), surge(3, 0)], [1, 2, 3, 0]);
 });

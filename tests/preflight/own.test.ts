@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isOwn, ownNames, roleOf } from "../../preflight/own.ts";
+import { groupOf, isOwn, ownNames, roleOf } from "../../preflight/own.ts";
 import { configOf } from "../support/siteConfig.ts";
 
 const own = ownNames("prod", configOf({}));
@@ -17,6 +17,30 @@ test("machines are told by their role, and another stack's of a longer name are 
     names.map((name) => roleOf(name, own)),
     ["seed", "controlPlane", "workers", undefined, undefined, undefined],
   );
+});
+
+test("machines of worker groups are workers, and the longest of several names that fit is theirs", () => {
+  const groups = ownNames(
+    "prod",
+    configOf({
+      cluster: { workerGroups: { gpu: { count: 1 }, "gpu-big": { count: 1 }, "md-0-x": { count: 1 } } },
+    }),
+  );
+  const names = ["gpu-ab1cd-x2y3z", "gpu-big-ab1cd-x2y3z", "md-0-ab1cd-x2y3z", "md-0-x-ab1cd-x2y3z"];
+  assert.deepEqual(
+    names.map((name) => [
+      roleOf(`capi-mgmt-prod-${name}`, groups),
+      groupOf(`capi-mgmt-prod-${name}`, groups),
+    ]),
+    [
+      ["workers", "gpu"],
+      ["workers", "gpu-big"],
+      ["workers", undefined],
+      ["workers", "md-0-x"],
+    ],
+  );
+  assert.equal(isOwn("capi-mgmt-prod-workers-gpu", groups), true);
+  assert.equal(isOwn("capi-mgmt-prod-workers-gpu", own), false);
 });
 
 test("other objects by their whole name, Cluster API's by its own prefix", () => {

@@ -60,6 +60,9 @@ additionalBlockDevices:
       {{- end }}
 {{- end }}
 {{- end }}
+{{- with (.node.machineNetworking).ports }}
+ports: {{ toYaml . | nindent 2 }}
+{{- end }}
 {{- with .node.serverGroupId }}
 serverGroup:
   id: {{ . }}
