@@ -23,7 +23,6 @@ export function when(condition: boolean | undefined, problem: () => Problem): Pr
 
 /** The entries of an optional list; none if it is no list of maps, which a check may see and the schema reports. */
 export function entriesOf<T extends object>(list: readonly T[] | undefined): readonly T[] {
-  return Array.isArray(list) && list.every((entry) => typeof entry === "object" && entry !== null)
-    ? list
-    : [];
+  const entries = Array.isArray(list) ? (list as readonly T[]) : [];
+  return entries.every((entry) => typeof entry === "object" && entry !== null) ? entries : [];
 }
