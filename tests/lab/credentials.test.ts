@@ -60,7 +60,8 @@ describe("a new credential", { skip: process.getuid?.() === 0 ? false : "the lab
   /** A clouds.yaml with a credential that has just been made. */
   function create(name: string): { id: string; file: string } {
     const text = asUser("application", "credential", "create", `${name}-${process.pid}`, "-f", "json");
-    const { id, secret } = JSON.parse(text) as { id: string; secret: string };
+    const { ID: id, Secret: secret } = JSON.parse(text) as { ID: string; Secret: string };
+    assert.ok(id !== undefined && secret !== undefined, "the client prints other fields than ID and Secret");
     made.push(id);
     const document = parse(readFileSync(paths.clouds, "utf8")) as Clouds;
     const auth = document.clouds["openstack"]?.auth;
