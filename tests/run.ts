@@ -1,8 +1,8 @@
 /**
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
- * Layers: `fast` (no root, loopback only, under two minutes), `lab` (the whole life of a management cluster on the small
- * real site of lab/), `lab-parts` (the site's parts), `fresh` (root: the machine as new), `go` (the lab's Go packages that
+ * Layers: `fast` (no root, loopback only, under two minutes), `lab` (a management cluster deployed on the small real site
+ * of lab/), `lab-more` (the rest of its life), `lab-parts` (the site's parts), `fresh` (root: the machine as new), `go` (the lab's Go packages that
  * are quick to build). Further arguments narrow the run to the test files whose path contains one of them:
  * `npm test -- config`.
  */
@@ -37,21 +37,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     timeout: 60_000,
     inTurn: false,
   },
-  // In the order of a cluster's life, so that the stack is deployed once for all who need it.
-  // The alert rules need promtool, which the lab's cache holds.
-  lab: onTheLab(
-    "alertRules",
-    "refusals",
-    "deploy",
-    "allowList",
-    "secrets",
-    "credentials",
-    "handover",
-    "pipeline",
-    "changes",
-    "teardown",
-    "otherSite",
-  ),
+  // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
+  // promtool, which the lab's cache holds. What .ci/run runs.
+  lab: onTheLab("alertRules", "deploy", "allowList", "secrets"),
+  // The rest of a management cluster's life, an hour.
+  "lab-more": onTheLab("refusals", "credentials", "handover", "pipeline", "changes", "teardown", "otherSite"),
   "lab-parts": onTheLab("monitoring", "site", "kubernetes", "state", "connect"),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
