@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { readStackFile } from "../config/stackFile.ts";
+import { Redactor } from "../lib/redact.ts";
 import { orFirstFailure, ProgramError } from "./failure.ts";
 import { PROJECT_NAME, runProgram } from "./program.ts";
 import { type Answers, type Recorder, type Registration, startRecorder } from "./recorder.ts";
@@ -32,9 +33,6 @@ export interface Plan {
   /** In the order of their URNs. */
   readonly resources: readonly PlannedResource[];
 }
-
-/** Shorter ones occur by chance everywhere. */
-const SHORTEST_SECRET = 6;
 
 /** Packages whose resources and functions the program uses. */
 const PACKAGES = ["command", "kubernetes", "openstack"];
@@ -80,10 +78,9 @@ export async function planStack(folder: string, stack: string): Promise<Plan> {
 
 /** Nothing is decrypted, but somebody may have a secret in the stack's file in plain. */
 function withoutSecrets(message: string, resources: readonly Registration[]): string {
-  return resources
-    .flatMap(({ inputs }) => secretTexts(inputs))
-    .filter((secret) => secret.length >= SHORTEST_SECRET)
-    .reduce((text, secret) => text.replaceAll(secret, "[secret]"), message);
+  const redactor = new Redactor();
+  redactor.add(...resources.flatMap(({ inputs }) => secretTexts(inputs)));
+  return redactor.clean(message);
 }
 
 function planned({ urn, type, name, parent, inputs, dependsOn, protect }: Registration): PlannedResource {
