@@ -6,15 +6,14 @@
  * Does not prove what lab/README.md says the stand-ins do not prove.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
-import { paths } from "../../lab/site.ts";
+import { kubernetesVersion, paths } from "../../lab/site.ts";
 import { command, enterLab, lab, openstack, output, project, type Ran } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
 
@@ -30,7 +29,16 @@ interface Server {
 }
 interface Node {
   metadata: { name: string; labels: Record<string, string> };
-  status: { conditions: { type: string; status: string }[] };
+  spec: { providerID: string; taints?: { key: string }[] };
+  status: {
+    conditions: { type: string; status: string }[];
+    nodeInfo: { containerRuntimeVersion: string; kubeletVersion: string };
+  };
+}
+interface Pod {
+  metadata: { name: string; namespace: string };
+  spec: { nodeName: string };
+  status: { phase: string };
 }
 
 describe("the management cluster on the lab's site", { skip: root ? false : "needs root" }, () => {
@@ -47,6 +55,8 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
   };
   const kubectl = (cluster: "k3s" | "ha" | "magnum", ...args: string[]) =>
     output("kubectl", ["--kubeconfig", kubeconfigs[cluster] ?? "", ...args]);
+  const podsOf = (cluster: "k3s" | "ha", ...args: string[]) =>
+    (JSON.parse(kubectl(cluster, "get", "pods", ...args, "-o", "json")) as { items: Pod[] }).items;
   const onSeed = (...args: string[]) => output(join(project, "bin/seed-ssh"), ["lab", "--", ...args]);
 
   before(() => {
@@ -88,6 +98,54 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
       (node) => "node-role.kubernetes.io/control-plane" in node.metadata.labels,
     );
     assert.deepEqual([items.length, ready.length, controlPlane.length], [6, 6, 3]);
+  });
+
+  test("each node is a server of OpenStack with kubeadm's Kubernetes on containerd", () => {
+    const { items } = JSON.parse(kubectl("ha", "get", "nodes", "-o", "json")) as { items: Node[] };
+    const servers = openstack<{ ID: string; Name: string }>("server", "list");
+    for (const { metadata, spec, status } of items) {
+      const server = servers.find(({ Name }) => Name === metadata.name);
+      assert.equal(spec.providerID, `openstack:///${server?.ID}`, metadata.name);
+      assert.match(status.nodeInfo.containerRuntimeVersion, /^containerd:\/\/2\./);
+      assert.equal(status.nodeInfo.kubeletVersion, kubernetesVersion);
+      const foreign = (spec.taints ?? []).filter(({ key }) => !key.startsWith("node-role.kubernetes.io/"));
+      assert.deepEqual(foreign, [], metadata.name);
+    }
+  });
+
+  test("three members of etcd, each in a control plane machine's static pod, agree", () => {
+    const pods = podsOf("ha", "-n", "kube-system", "-l", "component=etcd");
+    assert.equal(new Set(pods.map(({ spec }) => spec.nodeName)).size, 3);
+    const tls = ["ca.crt", "server.crt", "server.key"].map((file) => `/etc/kubernetes/pki/etcd/${file}`);
+    const members = kubectl(
+      ...(["ha", "-n", "kube-system", "exec", pods[0]?.metadata.name ?? "", "--", "etcdctl"] as const),
+      ...[`--cacert=${tls[0]}`, `--cert=${tls[1]}`, `--key=${tls[2]}`],
+      ...["endpoint", "health", "--cluster", "--write-out=json"],
+    );
+    const healthy = (JSON.parse(members) as { health: boolean }[]).filter(({ health }) => health);
+    assert.equal(healthy.length, 3, members);
+  });
+
+  test("the controllers are containers, on the seed and on the cluster", () => {
+    const onTheSeed = JSON.parse(onSeed("sudo", "k3s", "crictl", "ps", "-o", "json")) as {
+      containers: { labels: Record<string, string> }[];
+    };
+    const seedPods = onTheSeed.containers.map(({ labels }) => labels["io.kubernetes.pod.namespace"]);
+    for (const namespace of ["capi-system", "capo-system", "orc-system", "cert-manager"]) {
+      assert.ok(seedPods.includes(namespace), `${namespace}: ${seedPods.join(" ")}`);
+      const pods = podsOf("ha", "-n", namespace);
+      assert.ok(pods.length > 0 && pods.every(({ status }) => status.phase === "Running"), namespace);
+    }
+  });
+
+  test("Cluster API's webhooks refuse what they refuse on a real site: two members of etcd", () => {
+    const patch = ["--type=merge", "--patch", '{"spec":{"replicas":2}}'];
+    const refused = command("kubectl", [
+      ...["--kubeconfig", kubeconfigs["k3s"] ?? "", "-n", "default", "patch", "kubeadmcontrolplane"],
+      ...[`${CLUSTER}-control-plane`, ...patch],
+    ]);
+    assert.notEqual(refused.status, 0);
+    assert.match(refused.stderr, /admission webhook .*denied the request.*cannot be an even number/s);
   });
 
   test("Magnum's kubeconfig holds a token and no client certificate, and everything inline", () => {
@@ -199,53 +257,37 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     }
   });
 
-  test("an alert reaches Slack: the real Alertmanager with the configuration as it is deployed", async () => {
-    const values = JSON.parse(
-      output("helm", [
-        ...["get", "values", "kube-prometheus-stack", "--namespace", "monitoring-system", "--output", "json"],
-        ...["--kubeconfig", kubeconfigs["ha"] ?? ""],
-      ]),
-    ) as { alertmanager: { config: object } };
-    const secret = JSON.parse(
-      kubectl("ha", "-n", "monitoring-system", "get", "secret", "alertmanager-slack-webhook", "-o", "json"),
-    ) as { data: Record<string, string> };
-    const folder = join(scratch, "alertmanager");
-    mkdirSync(folder, { mode: 0o700 });
-    for (const [name, content] of Object.entries(secret.data)) {
-      writeFileSync(join(folder, name), Buffer.from(content, "base64"), { mode: 0o600 });
-    }
-    const mounted = "/etc/alertmanager/secrets/alertmanager-slack-webhook";
-    // Where the operator mounts the secret, and half a minute's patience with what else may come.
-    const text = JSON.stringify(values.alertmanager.config)
-      .replaceAll(mounted, folder)
-      .replaceAll('"group_wait":"30s"', '"group_wait":"1s"');
-    assert.ok(text.includes(folder), "the webhook is read from the secret");
-    writeFileSync(join(folder, "config.yaml"), text);
+  test("an alert reaches Slack: Prometheus finds it, Alertmanager tells the receiver", async () => {
     const summary = `deploy-test-${process.pid}`;
-    const slack = () => (existsSync(paths.slack) ? readFileSync(paths.slack, "utf8").trim().split("\n") : []);
-    await withAlertmanager(folder, async (url) => {
-      const alert = (alertname: string, severity: string) => ({
-        labels: { alertname, severity, namespace: "default" },
-        annotations: { summary, description: "from the lab" },
-      });
-      const alerts = [alert("CapiClusterNotAvailable", "critical"), alert("Watchdog", "none")];
-      const headers = { "content-type": "application/json" };
-      const post = { method: "POST", headers, body: JSON.stringify(alerts) };
-      assert.equal((await fetch(`${url}/api/v2/alerts`, post)).status, 200);
-      for (
-        const end = Date.now() + 20_000;
-        !slack().some((line) => line.includes(summary));
-        await sleep(200)
-      ) {
-        assert.ok(Date.now() < end, "nothing reached the Slack receiver within 20 s");
-      }
-      const posts = slack().filter((line) => line.includes(summary));
-      assert.equal(posts.length, 1, "the watchdog is not for people");
-      const { body } = JSON.parse(posts[0] ?? "") as { body: { attachments: Record<string, unknown>[] } };
-      assert.equal(body.attachments[0]?.["title"], "[CRITICAL:1] CapiClusterNotAvailable");
-      assert.equal(body.attachments[0]["color"], "danger");
-      assert.match(String(body.attachments[0]["text"]), /from the lab/);
+    const rule = (alert: string, severity: string) => ({
+      alert,
+      expr: "vector(1)",
+      labels: { severity, namespace: "default" },
+      annotations: { summary, description: "from the lab" },
     });
+    const rules = [rule("CapiClusterNotAvailable", "critical"), rule("Watchdog", "none")];
+    const file = join(scratch, "rule.json");
+    const metadata = { name: "deploy-test", labels: { release: "kube-prometheus-stack" } };
+    const manifest = { apiVersion: "monitoring.coreos.com/v1", kind: "PrometheusRule", metadata };
+    writeFileSync(file, JSON.stringify({ ...manifest, spec: { groups: [{ name: "deploy-test", rules }] } }));
+    kubectl("ha", "-n", "monitoring-system", "apply", "-f", file);
+    const slack = () => (existsSync(paths.slack) ? readFileSync(paths.slack, "utf8").trim().split("\n") : []);
+    const mine = () => slack().filter((line) => line.includes(summary));
+    try {
+      for (const end = Date.now() + 240_000; mine().length === 0; await sleep(1000)) {
+        assert.ok(Date.now() < end, "nothing reached the Slack receiver within 4 minutes");
+      }
+    } finally {
+      kubectl("ha", "-n", "monitoring-system", "delete", "-f", file);
+    }
+    const posts = mine().map(
+      (line) => JSON.parse(line) as { body: { attachments: Record<string, unknown>[] } },
+    );
+    assert.equal(posts.length, 1, "the watchdog is not for people");
+    const [attachment] = posts[0]?.body.attachments ?? [];
+    assert.equal(attachment?.["title"], "[CRITICAL:1] CapiClusterNotAvailable");
+    assert.equal(attachment["color"], "danger");
+    assert.match(String(attachment["text"]), /from the lab/);
   });
 
   test("the cluster's credentials are an application credential with project and certificates inline", () => {
@@ -326,30 +368,3 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     }
   }
 });
-
-/** Runs the lab's Alertmanager with `folder`/config.yaml while `work` lasts. */
-async function withAlertmanager(folder: string, work: (url: string) => Promise<void>): Promise<void> {
-  const address = "127.0.0.1:19093";
-  const program = output("which", ["alertmanager"]).trim();
-  const options = [`--config.file=${join(folder, "config.yaml")}`, `--storage.path=${join(folder, "data")}`];
-  const listen = [`--web.listen-address=${address}`, "--cluster.listen-address="];
-  const child = spawn(program, [...options, ...listen], { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (part: Buffer) => (said += part.toString()));
-  try {
-    const ready = () =>
-      fetch(`http://${address}/-/ready`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-    for (const end = Date.now() + 20_000; !(await ready()); await sleep(200)) {
-      assert.ok(
-        Date.now() < end && child.exitCode === null,
-        `Alertmanager does not come up: ${said.slice(-2000)}`,
-      );
-    }
-    await work(`http://${address}`);
-  } finally {
-    child.kill();
-  }
-}
