@@ -3,7 +3,15 @@
  * (programs, units, settings) and store/ (the preloaded images, unpacked). The Nova driver stacks them (nova_path/…/trees.py).
  * Upstream analogue: image-builder's node image.
  */
-import { copyFileSync, chmodSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { run } from "../run.ts";
 import { projectDir } from "../site.ts";
@@ -32,6 +40,12 @@ const places: Readonly<Record<string, readonly string[]>> = {
 /** Folders that kubelet, kubeadm and containerd expect. */
 const folders = ["etc/cni/net.d", "etc/kubernetes/manifests", "etc/containerd/certs.d", "var/lib/containerd"];
 
+/** Units that a machine of the lab has no use for; the first takes a second of each boot. */
+const masked = [
+  ...["e2scrub_reap.service", "e2scrub_all.timer", "fstrim.timer"],
+  ...["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer"],
+];
+
 /** The layers and stores of all versions. */
 export function nodeBasePart(releases: readonly NodeRelease[]): Part {
   const sources = readdirSync(sourceDir, { recursive: true, withFileTypes: true })
@@ -40,13 +54,14 @@ export function nodeBasePart(releases: readonly NodeRelease[]): Part {
     .sort();
   return {
     name: "node-base",
-    key: JSON.stringify([releases, places, sources.map((file) => readFileSync(file, "utf8")), 1]),
+    key: JSON.stringify([releases, places, masked, sources.map((file) => readFileSync(file, "utf8")), 1]),
     tree: "layers",
     fresh: true,
     async build(dir, note) {
       const machine = join(dir, "layers", "machine");
       await copyTree("machine", machine);
       enable(machine, "machine-prepare", "sysinit.target");
+      for (const unit of masked) symlinkSync("/dev/null", join(machine, "etc", "systemd", "system", unit));
       for (const release of releases) {
         note(`node of Kubernetes ${release.version}`);
         await buildNode(release, join(dir, "layers", release.version), note);
