@@ -33,10 +33,10 @@ if [ "${LM_STAGE:-1}" != 2 ]; then
   # with --keep-unit).
   D=$CG/devices/$LM_NAME
   if [ -d "$D" ]; then
-    for major in $(awk 'NR > 2 && $4 !~ /^(loop|ram|zram)/ { print $1 }' /proc/partitions | sort -u); do
-      echo "b $major:* rwm" >"$D/devices.deny"
-    done
-    for minor in 1 2 4; do echo "c 1:$minor rwm" >"$D/devices.deny"; done
+    {
+      awk 'NR > 2 && $4 !~ /^(loop|ram|zram)/ { print "b " $1 ":* rwm" }' /proc/partitions | sort -u
+      printf 'c 1:%s rwm\n' 1 2 4
+    } | while read -r rule; do echo "$rule" >"$D/devices.deny"; done
   fi
   exec 9</proc/self/ns/net # the lab's network namespace, for stage 2
   LM_STAGE=2 exec unshare -m -n --propagation private "$0" "$M"

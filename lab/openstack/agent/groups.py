@@ -55,7 +55,8 @@ def table(ports, groups, bridge_of):
     members = {}
     for port in ports:
         for group in port["security_groups"]:
-            members.setdefault(group, []).extend(addresses_of(port))  # allowed address pairs too, as Neutron's drivers do
+            # allowed address pairs too, as Neutron's drivers do
+            members.setdefault(group, []).extend(addresses_of(port))
     zones, jumps, chains = [], [], []
     for port in sorted((p for p in ports if p["tap_here"]), key=lambda p: p["id"]):
         bridge, short = bridge_of(port["network_id"]), port["id"][:11]
