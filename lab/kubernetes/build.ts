@@ -8,7 +8,7 @@ import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } fr
 import { basename, join, relative } from "node:path";
 import { type Part, ensurePart } from "../prepare/cache.ts";
 import { run } from "../run.ts";
-import { type ProgramGroup, groups, own, sourceDir } from "./programs.ts";
+import { type ProgramGroup, groups, nodeVersion, own, sourceDir } from "./programs.ts";
 
 export { buildMirror } from "./mirror.ts";
 
@@ -36,7 +36,8 @@ export function groupKey(group: ProgramGroup, toolchain: string): string {
     const content = readFileSync(join(group.module, path));
     hash.update(`${path} ${content.length}\n`).update(content);
   }
-  return JSON.stringify([toolchain, group.programs, group.values, hash.digest("hex")]);
+  const carried = group.carried && [group.carried.programs, groupKey(group.carried.from, toolchain)];
+  return JSON.stringify([toolchain, group.programs, group.values, hash.digest("hex"), carried]);
 }
 
 /** Arguments of the linker: no symbol table (134 instead of 190 MB), and the versions. */
@@ -92,8 +93,23 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
           renameSync(join(out, goName(group.programs[name] as string)), join(dir, name));
         rmSync(out, { recursive: true });
       }
+      if (group.carried) await carry(group.carried, dir, note);
     },
   };
+}
+
+/** Puts programs behind the one that carries them. */
+async function carry(
+  { by, from, programs }: NonNullable<ProgramGroup["carried"]>,
+  dir: string,
+  note: Note,
+): Promise<void> {
+  const others = await buildGroup(from, note);
+  const bare = join(dir, `${by}.bare`);
+  renameSync(join(dir, by), bare);
+  const files = [bare, ...programs.map((name) => join(others, name))];
+  await run("go", ["run", "./cmd/bundle", "-o", join(dir, by), ...files], { cwd: sourceDir });
+  rmSync(bare);
 }
 
 /** Version of Go. It is asked in a folder with a go.mod, whose toolchain line counts. */
@@ -104,8 +120,8 @@ async function toolchain(): Promise<string> {
   return go.stdout.trim();
 }
 
-/** A group's programs; for another patch version of Kubernetes: `buildGroup(kubernetes("v1.36.4"), note)`. */
-export async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
+/** A group's programs. */
+async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
   return ensurePart(groupPart(group, await toolchain()), note, verify);
 }
 
@@ -114,22 +130,25 @@ export async function buildKubernetes(note: Note, verify = false): Promise<{ k3s
   return { k3s: join(await buildGroup(own, note, verify), "k3s") };
 }
 
-/** Every program, by name in one folder. */
-export async function buildPrograms(note: Note, verify = false): Promise<string> {
-  const folders: string[] = [];
+/**
+ * Every program, by name in one folder.
+ * @param version of Kubernetes. Another patch version than go.mod's takes half a minute, the compiled code is the same.
+ */
+export async function buildPrograms(note: Note, verify = false, version = nodeVersion): Promise<string> {
+  const folders: (readonly [string, string])[] = [];
   // One after another: what they share is compiled once.
-  for (const group of groups) folders.push(await buildGroup(group, note, verify));
+  for (const group of groups(version)) {
+    const dir = await buildGroup(group, note, verify);
+    for (const name of Object.keys(group.programs)) folders.push([name, dir]);
+  }
   const part: Part = {
-    name: "programs",
-    key: folders.join("\n"),
-    files: groups.flatMap((group) => Object.keys(group.programs)),
+    name: `programs-${version}`,
+    key: JSON.stringify(folders),
+    files: folders.map(([name]) => name),
     fresh: true,
     keptDays,
     build(dir) {
-      groups.forEach((group, index) => {
-        for (const name of Object.keys(group.programs))
-          linkSync(join(folders[index] as string, name), join(dir, name));
-      });
+      for (const [name, folder] of folders) linkSync(join(folder, name), join(dir, name));
       return Promise.resolve();
     },
   };

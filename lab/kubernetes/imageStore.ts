@@ -1,8 +1,7 @@
 /**
  * Makes the images, in two shapes that share blobs by hard links: the storage folder of a registry (Debian's docker-registry
- * reads it), and an OCI image layout of the preloaded ones.
+ * reads it), and an archive of the preloaded ones that is an OCI image layout.
  */
-import { createHash } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Part } from "../prepare/cache.ts";
@@ -18,15 +17,15 @@ export interface ImageSources {
   tree: string;
 }
 
-/** Folder in a part: the registry's storage, and the layout of the preloaded images. */
-export const imageFolders = { registry: "registry", preloaded: "preloaded" } as const;
+/** In the part: the registry's storage, and the archive of the preloaded images. */
+export const imageFiles = { registry: "registry", preloaded: "preloaded.tar" } as const;
 
 /** Images as a part of the cache. */
 export function imagesPart(name: string, images: readonly Image[], sources: ImageSources): Part {
   return {
     name,
     key: JSON.stringify([images, sources, 1]),
-    tree: imageFolders.registry,
+    tree: imageFiles.registry,
     fresh: true,
     keptDays: 7,
     build: (dir, note) => makeImages(dir, images, sources, note),
@@ -58,16 +57,20 @@ async function makeImages(
     return { image, ...keepImage(store, (image.base ? contents : contents.slice(1)).map(layer), image) };
   });
   for (const { image, manifest, blobs } of kept)
-    publish(join(dir, imageFolders.registry), store, image.reference, manifest, blobs);
+    for (const reference of [image.reference, ...(image.aliases ?? [])])
+      publish(join(dir, imageFiles.registry), store, reference, manifest, blobs);
+  note("archive of the preloaded ones");
   const preloaded = kept.filter(({ image }) => image.preloaded);
-  const layout = join(dir, imageFolders.preloaded);
+  const layout = join(dir, "layout");
   writeLayout(
     layout,
     preloaded.map(({ image, manifest }) => ({ name: image.reference, ...manifest })),
   );
   for (const { digest } of preloaded.flatMap(({ manifest, blobs }) => [manifest, ...blobs]))
     link(store.file(digest), join(layout, "blobs", "sha256", digest.replace("sha256:", "")));
-  rmSync(store.root, { recursive: true });
+  const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--hard-dereference"];
+  await run("tar", ["-cf", join(dir, imageFiles.preloaded), ...same, "-C", layout, "."]);
+  for (const folder of [layout, store.root]) rmSync(folder, { recursive: true });
 }
 
 function program(folders: readonly string[], name: string): string {
@@ -140,7 +143,3 @@ async function iptables(tree: string): Promise<Readonly<Record<string, Entry>>> 
   const links = names.map((name): [string, Entry] => [`usr/sbin/${name}`, { link: "xtables-nft-multi" }]);
   return { ...skeleton, ...Object.fromEntries([...files, ...links]) };
 }
-
-/** Text that is another one whenever an image's content is: for keys of what is made of images. */
-export const referencesHash = (images: readonly Image[]): string =>
-  createHash("sha256").update(JSON.stringify(images)).digest("hex");

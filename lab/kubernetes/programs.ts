@@ -18,6 +18,8 @@ export interface ProgramGroup {
   programs: Readonly<Record<string, string>>;
   /** Go variables the linker sets: path of the variable → value. */
   values: Readonly<Record<string, string>>;
+  /** A program of another group's programs: they are put behind it (cmd/bundle), as k3s carries what it starts. */
+  carried?: { by: string; from: ProgramGroup; programs: readonly string[] };
   /** Folders of our own sources that it is made from, relative to `module`; go.mod and go.sum always are. */
   sources: readonly string[];
 }
@@ -74,6 +76,10 @@ const upstreamMains = ["pause", "coredns", "flanneld", "cert-manager"];
 const certManager = "github.com/cert-manager/cert-manager";
 const clusterApi = "sigs.k8s.io/cluster-api";
 
+const containerdVersion = {
+  "github.com/containerd/containerd/v2/version.Version": moduleVersion("github.com/containerd/containerd/v2"),
+};
+
 /** What else runs on nodes, and the controllers whose libraries are Kubernetes' own version. */
 const nodesAndControllers: ProgramGroup = {
   name: "programs-upstream",
@@ -83,6 +89,11 @@ const nodesAndControllers: ProgramGroup = {
     ...named("github.com/containernetworking/plugins/plugins/main", ["bridge", "loopback"]),
     "host-local": "github.com/containernetworking/plugins/plugins/ipam/host-local",
     portmap: "github.com/containernetworking/plugins/plugins/meta/portmap",
+    crictl: "sigs.k8s.io/cri-tools/cmd/crictl",
+    "metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server",
+    "csi-provisioner": "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
+    "csi-attacher": "github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher",
+    "csi-resizer": "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
     ...named(
       "./cmd",
       upstreamMains.filter((name) => name !== "cert-manager"),
@@ -98,20 +109,20 @@ const nodesAndControllers: ProgramGroup = {
     ),
   },
   values: {
-    "github.com/containerd/containerd/v2/version.Version": moduleVersion(
-      "github.com/containerd/containerd/v2",
-    ),
+    ...containerdVersion,
     "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion": moduleVersion(
       "github.com/containernetworking/plugins",
     ),
     "github.com/flannel-io/flannel/pkg/version.Version": moduleVersion("github.com/flannel-io/flannel"),
     [`${clusterApi}/version.gitVersion`]: moduleVersion(clusterApi),
     [`${certManager}/pkg/util.AppVersion`]: moduleVersion(certManager),
+    "sigs.k8s.io/cri-tools/pkg/version.Version": moduleVersion("sigs.k8s.io/cri-tools"),
   },
   sources: upstreamMains.map((name) => `cmd/${name}`),
 };
 
-const capoDir = join(sourceDir, "capo");
+/** Folder of the second go.mod. */
+export const olderDir = join(sourceDir, "capo");
 const capo = "sigs.k8s.io/cluster-api-provider-openstack";
 
 /**
@@ -120,14 +131,14 @@ const capo = "sigs.k8s.io/cluster-api-provider-openstack";
  */
 const older: ProgramGroup = {
   name: "programs-capo",
-  module: capoDir,
+  module: olderDir,
   programs: {
     "capi-openstack-controller": capo,
     "openstack-resource-controller": "github.com/k-orc/openstack-resource-controller/v2/cmd/manager",
     etcd: "go.etcd.io/etcd/server/v3",
     etcdctl: "go.etcd.io/etcd/etcdctl/v3",
   },
-  values: { [`${capo}/version.gitVersion`]: moduleVersion(capo, capoDir) },
+  values: { [`${capo}/version.gitVersion`]: moduleVersion(capo, olderDir) },
   sources: [],
 };
 
@@ -140,14 +151,25 @@ export const own: ProgramGroup = {
   module: sourceDir,
   programs: named(
     "./cmd",
-    readdirSync(join(sourceDir, "cmd")).filter((name) => !upstreamMains.includes(name)),
+    readdirSync(join(sourceDir, "cmd")).filter((name) => ![...upstreamMains, "bundle"].includes(name)),
   ),
   values: {
     ...kubernetesValues(k3sRelease),
     "capi-mgmt/lab/kubernetes/version.Release": k3sRelease,
+    ...containerdVersion,
+  },
+  carried: {
+    by: "k3s",
+    from: nodesAndControllers,
+    programs: ["containerd-shim-runc-v2", "bridge", "host-local", "loopback", "portmap", "crictl"],
   },
   sources: ["."],
 };
 
 /** Every program `prepare` builds, in the order that compiles most for the others first. */
-export const groups: readonly ProgramGroup[] = [kubernetes(), nodesAndControllers, own, older];
+export const groups = (version: string): readonly ProgramGroup[] => [
+  kubernetes(version),
+  nodesAndControllers,
+  own,
+  older,
+];

@@ -16,6 +16,8 @@ export interface Artifacts {
   versitygw: string;
   helm: string;
   alertmanager: string;
+  /** Folder with every program that nodes and clusters run, by upstream's names. */
+  programs: string;
   /** The lab's k3s binary; called kubectl, it is kubectl. */
   k3s: string;
   /** Pulumi's CLI and plugins. */

@@ -8,6 +8,7 @@ import { type ServiceCommand, logFile } from "../processes.ts";
 import type { Artifacts } from "../prepare/artifacts.ts";
 import { type ApiName, addresses, apiPorts, paths, ports, projectDir, stateDir } from "../site.ts";
 import * as health from "./health.ts";
+import { registryUrl } from "./registry.ts";
 import type { Secrets } from "./secrets.ts";
 
 export interface Service extends ServiceCommand {
@@ -139,6 +140,16 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       timeout: 20,
       patience: 3,
       endpoint: `http://${addresses.services}:${ports.mirror}, Slack :${ports.slack}`,
+    },
+    {
+      name: "registry",
+      command: ["docker-registry", "serve", config("registry.yml")],
+      inputs: [config("registry.yml")],
+      needs: [],
+      check: () => health.httpOk(`${registryUrl}/v2/`),
+      timeout: 20,
+      patience: 3,
+      endpoint: registryUrl,
     },
     {
       name: "s3",

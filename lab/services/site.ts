@@ -28,6 +28,7 @@ import { contentTasks } from "./content.ts";
 import { type Service, defineServices, forgetMessages, infrastructure, makeFolders } from "./definitions.ts";
 import { allowManyMachines, endMachines } from "./machines.ts";
 import { ensureNetwork } from "./network.ts";
+import { registryConfig } from "./registry.ts";
 import { releaseMachine, takeMachine } from "./owner.ts";
 import { type Secrets, loadSecrets, writeFernetKeys, writePrivate } from "./secrets.ts";
 
@@ -106,6 +107,7 @@ function writeConfiguration(artifacts: Artifacts, secrets: Secrets): void {
     writePrivate(join(paths.etc, name), renderIni(ini));
   }
   writePrivate(join(paths.etc, "rabbitmq.conf"), rabbitmqConf());
+  writePrivate(join(paths.etc, "registry.yml"), registryConfig());
   writePrivate(join(paths.etc, "rabbitmq-plugins"), "[].\n");
   const agent = { auth_url: `${internalUrl("keystone")}/v3`, password: secrets.adminPassword };
   writePrivate(join(paths.etc, "agent.json"), JSON.stringify(agent));

@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildKubernetes } from "../../lab/kubernetes/build.ts";
 import { run, sleep } from "../../lab/run.ts";
-import { cacheDir, projectDir } from "../../lab/site.ts";
+import { projectDir } from "../../lab/site.ts";
 import { startServer, stopServer } from "../support/k3sServer.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "capi-mgmt-k8s-"));
@@ -58,7 +58,7 @@ const kubectl = (kubeconfig: string, ...args: string[]) =>
 
 before(async () => {
   await run("ip", ["netns", "del", namespace], { allowFailure: true });
-  ({ k3s } = await buildKubernetes(cacheDir, () => undefined));
+  ({ k3s } = await buildKubernetes(() => undefined));
   symlinkSync(k3s, join(dir, "kubectl"));
   writeFileSync(join(dir, "config.yaml"), "disable: [traefik, servicelb]\ntls-san: seed.lab.test\n");
 });
@@ -76,7 +76,7 @@ test("the Go tests pass", { timeout: 30 * 60_000 }, async () => {
 
 test("a second build only checks the first, and the binary needs no library", async () => {
   const steps: string[] = [];
-  assert.deepEqual(await buildKubernetes(cacheDir, (step) => steps.push(step)), { k3s });
+  assert.deepEqual(await buildKubernetes((step) => steps.push(step), true), { k3s });
   assert.deepEqual(steps, ["checking"]);
   const { stdout } = await run("ldd", [k3s], { allowFailure: true });
   assert.doesNotMatch(stdout, /=>/);
