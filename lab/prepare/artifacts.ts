@@ -9,6 +9,8 @@ export interface Artifacts {
   python: string;
   /** Root folder of the machines' operating system. */
   seedBase: string;
+  /** What machines have above it, and the trees and image stores of Kubernetes nodes: see nodeBase.ts. */
+  nodeBase: string;
   /** MariaDB data folder with every service's schema, no content. */
   database: string;
   versitygw: string;

@@ -10,8 +10,10 @@ import { cacheDir, paths, stateDir } from "../site.ts";
 import type { Artifacts } from "./artifacts.ts";
 import { type Part, ensurePart } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
-import { databasePart, goParts, pythonPart, seedBasePart } from "./parts.ts";
+import { nodeBasePart } from "./nodeBase.ts";
+import { databasePart, goParts, pythonPart } from "./parts.ts";
 import { preparePulumi } from "./pulumi.ts";
+import { seedBasePart } from "./seedBase.ts";
 
 /**
  * Prepares everything; steps wait only for what they need.
@@ -26,9 +28,10 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const helm = binary("helm");
   const kubernetes = prepareKubernetes(progress, helm, verify);
   const pulumi = progress.step("pulumi", (note) => preparePulumi(note, verify));
-  const [venv, seedBase, database, versitygw, helmPath, alertmanager, k3s, tools] = await settle([
+  const [venv, seedBase, nodeBase, database, versitygw, helmPath, alertmanager, k3s, tools] = await settle([
     python,
     part("seed base", seedBasePart()),
+    part("node base", nodeBasePart([])),
     python.then((dir) => part("database", databasePart(dir))),
     binary("versitygw"),
     helm,
@@ -39,6 +42,7 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   return {
     python: venv,
     seedBase: join(seedBase, "rootfs"),
+    nodeBase: join(nodeBase, "layers"),
     database: join(database, "mysql"),
     versitygw,
     helm: helmPath,

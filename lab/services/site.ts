@@ -26,7 +26,7 @@ import { ensureCertificates } from "./certificates.ts";
 import { ApiError, Cloud, cloudsYaml } from "./cloud.ts";
 import { contentTasks } from "./content.ts";
 import { type Service, defineServices, forgetMessages, infrastructure, makeFolders } from "./definitions.ts";
-import { endMachines } from "./machines.ts";
+import { allowManyMachines, endMachines } from "./machines.ts";
 import { ensureNetwork } from "./network.ts";
 import { releaseMachine, takeMachine } from "./owner.ts";
 import { type Secrets, loadSecrets, writeFernetKeys, writePrivate } from "./secrets.ts";
@@ -46,6 +46,7 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   writeFernetKeys();
   writeConfiguration(artifacts, secrets);
   await progress.step("network", ensureNetwork);
+  allowManyMachines();
   await progress.step("certificates", () => ensureCertificates(secrets.octaviaPassphrase));
   const services = defineServices(artifacts, secrets);
   await leaveNoStrays(services);
@@ -226,7 +227,7 @@ async function leaveNoStrays(services: Service[]): Promise<void> {
   }
 }
 
-const isMachine = ({ service }: LabProcess) => /^(machine|control-plane)-/.test(service);
+const isMachine = ({ service }: LabProcess) => service.startsWith("machine-");
 
 /** Ends everything in order: services, then machines, then database and broker. Data stays. */
 export async function stopSite(progress: Progress): Promise<void> {
