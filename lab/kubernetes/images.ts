@@ -161,7 +161,7 @@ export const images: readonly Image[] = [
 
 /** Name and tag below a registry: containerd asks a mirror for the path without the host. */
 export function repository(reference: string): { name: string; tag: string } {
-  const match = /^[^/]+\/(.+):([^:/]+)$/.exec(reference);
+  const match = /^[^/]+\/([^:@]+):([^:@/]+)$/.exec(reference);
   if (match === null) throw new Error(`${reference}: not <registry>/<name>:<tag>`);
   return { name: match[1] as string, tag: match[2] as string };
 }
