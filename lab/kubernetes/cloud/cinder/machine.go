@@ -20,12 +20,11 @@ type Machine struct {
 	Prefix []string
 }
 
-// HostMachine is the machine seen from a privileged pod in its process namespace. Commands are started by the machine's
-// systemd: in its mounts, with its tools, and in its own control group. A pod's would deny the volumes' devices.
+// HostMachine is the machine seen from a privileged pod in its process namespace. Commands are the machine's own and run
+// in its mounts, so the image needs none and what they mount is the machine's.
 func HostMachine() Machine {
 	return Machine{
-		Root: "/proc/1/root", MountInfo: "/proc/1/mountinfo",
-		Prefix: []string{"/usr/bin/systemd-run", "--quiet", "--wait", "--pipe", "--collect"},
+		Root: "/proc/1/root", MountInfo: "/proc/1/mountinfo", Prefix: []string{"/usr/bin/nsenter", "--target=1", "--mount", "--"},
 	}
 }
 
