@@ -19,7 +19,7 @@ export const faultUsage = `  fault add [--service NAME] [--method METHOD] [--pat
                                  what the proxy does to matching API requests
   fault list | fault clear [ID]
   fault api-down [NAME] | fault api-up [NAME]    all or one API drops every connection | answers again
-  fault seed-kill [SERVER]       end a booted machine as a power loss would (default: the only one)
+  fault seed-kill [SERVER]       end a booted machine as a power loss would (default: the only seed)
   fault timing fast|real         how long the cluster controllers let each step take
   fault controllers NAME=VALUE…  faults of the cluster controllers (an empty value removes one)`;
 
@@ -108,7 +108,9 @@ function listRules(): string {
 function killMachine(name: string | undefined): string {
   const machines = listMachines();
   const wanted =
-    name === undefined ? machines : machines.filter((machine) => [machine.id, machine.name].includes(name));
+    name === undefined
+      ? machines.filter((machine) => !machine.node)
+      : machines.filter((machine) => [machine.id, machine.name].includes(name));
   if (wanted.length !== 1) {
     const known = machines.map((machine) => machine.name).join(", ") || "none";
     throw new Error(`seed-kill: ${name ?? "name one machine"}: running machines are ${known}`);
@@ -120,14 +122,15 @@ function killMachine(name: string | undefined): string {
   return `${machine.name} is down\n`;
 }
 
-function listMachines(): { id: string; name: string; nspawn: number }[] {
+function listMachines(): { id: string; name: string; nspawn: number; node: boolean }[] {
   const folder = join(stateDir, "machines");
   if (!existsSync(folder)) return [];
   return readdirSync(folder).flatMap((id) => {
     try {
       const nspawn = Number(readFileSync(join(folder, id, "nspawn.pid"), "utf8"));
       const settings = readFileSync(join(folder, id, "machine.env"), "utf8");
-      return [{ id, name: /^LM_HOSTNAME=(.*)$/m.exec(settings)?.[1] ?? id, nspawn }];
+      const name = /^LM_HOSTNAME=(.*)$/m.exec(settings)?.[1] ?? id;
+      return [{ id, name, nspawn, node: existsSync(join(folder, id, "containerd")) }];
     } catch {
       return [];
     }

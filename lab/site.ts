@@ -54,7 +54,7 @@ export const apiPorts = {
 export type ApiName = keyof typeof apiPorts;
 
 /** Ports of the lab's other services. */
-export const ports = { s3: 7070, mirror: 8080, slack: 8081, mariadb: 3306, rabbitmq: 5672 } as const;
+export const ports = { s3: 7070, mirror: 8080, slack: 8081, registry: 5001, mariadb: 3306, rabbitmq: 5672 } as const;
 
 /** Base URL of an API as the catalog's public endpoint says it. */
 export const publicUrl = (api: ApiName): string => `https://${addresses.services}:${apiPorts[api]}`;
@@ -82,6 +82,7 @@ export const paths = {
   run: join(stateDir, "run"),
   data: join(stateDir, "data"),
   mirror: join(stateDir, "mirror"),
+  registry: join(stateDir, "registry"),
   profile: join(stateDir, "profile.json"),
   faults: join(stateDir, "faults.json"),
   faultHits: join(stateDir, "run", "fault-hits.json"),

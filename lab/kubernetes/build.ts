@@ -1,54 +1,24 @@
 /**
- * Builds the lab's Kubernetes: one static Go binary that is k3s and, called by that name, kubectl.
- * Upstream analogue: the files of a k3s release.
+ * Builds the lab's programs from Go modules: static, CGO off, each group of programs a part of the cache, and one folder of
+ * hard links that has them all by name.
+ * Upstream analogue: the binaries in the releases of Kubernetes, containerd, k3s and the controllers.
  */
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { join, relative } from "node:path";
-import { sha256 } from "../prepare/cache.ts";
+import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+import { type Part, ensurePart } from "../prepare/cache.ts";
 import { run } from "../run.ts";
+import { type ProgramGroup, groups, nodeVersion, own, sourceDir } from "./programs.ts";
 
 export { buildMirror } from "./mirror.ts";
 
-/** The k3s release the binary stands in for; its Kubernetes version is the one go.mod requires. */
-export const k3sRelease = "v1.36.3+k3s1";
+type Note = (message: string) => void;
 
-/** Told instead of a commit and a date, so that the same sources give the same binary. */
-const commit = "lab0000000000000000000000000000000000000";
-const buildDate = "2026-01-01T00:00:00Z";
+/** How long a build that nobody asked for stays in the cache, in days. Other clones may still use it. */
+const keptDays = 7;
 
-/** Kubernetes reads its version from these packages; without it the API says v0.0.0 and charts refuse it. */
-const versionPackages = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
-
-const sourceDir = import.meta.dirname;
-
-/** Arguments of the linker: no symbol table (134 instead of 190 MB), and the version. */
-function linkerFlags(): string {
-  const [major, minor] = k3sRelease.slice(1).split(".") as [string, string];
-  const values = versionPackages.flatMap((name) => [
-    `${name}.gitVersion=${k3sRelease}`,
-    `${name}.gitMajor=${major}`,
-    `${name}.gitMinor=${minor}`,
-    `${name}.gitCommit=${commit}`,
-    `${name}.gitTreeState=clean`,
-    `${name}.buildDate=${buildDate}`,
-  ]);
-  values.push(`capi-mgmt/lab/kubernetes/version.Release=${k3sRelease}`);
-  return ["-s", "-w", ...values.flatMap((value) => ["-X", value])].join(" ");
-}
-
-/** Files the binary is made from, relative to this folder, sorted: the Go sources and what they embed, without tests. */
-export function sources(dir: string = sourceDir): string[] {
+/** Files a folder's programs are made from, relative to it, sorted: the Go sources and what they embed, without tests. */
+export function sources(dir: string): string[] {
   return readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(dir, join(entry.parentPath, entry.name)))
@@ -56,84 +26,131 @@ export function sources(dir: string = sourceDir): string[] {
     .sort();
 }
 
-/** Hash of everything the binary depends on: its sources, the toolchain and how it is built. */
-export function sourceHash(toolchain: string, dir: string = sourceDir): string {
-  const hash = createHash("sha256").update(`${toolchain}\n${linkerFlags()}\n`);
-  for (const path of sources(dir)) {
-    const content = readFileSync(join(dir, path));
+/** Everything a group's programs depend on, as a text: toolchain, how they are built, modules and our own sources. */
+export function groupKey(group: ProgramGroup, toolchain: string): string {
+  const hash = createHash("sha256");
+  const folders = group.sources.flatMap((folder) =>
+    sources(join(group.module, folder)).map((path) => join(folder, path)),
+  );
+  for (const path of ["go.mod", "go.sum", ...folders]) {
+    const content = readFileSync(join(group.module, path));
     hash.update(`${path} ${content.length}\n`).update(content);
   }
-  return hash.digest("hex");
+  const carried = group.carried && [group.carried.programs, groupKey(group.carried.from, toolchain)];
+  return JSON.stringify([toolchain, group.programs, group.values, hash.digest("hex"), carried]);
+}
+
+/** Arguments of the linker: no symbol table (134 instead of 190 MB), and the versions. */
+const linkerFlags = (group: ProgramGroup): string =>
+  ["-s", "-w", ...Object.entries(group.values).flatMap(([name, value]) => ["-X", `${name}=${value}`])].join(
+    " ",
+  );
+
+/**
+ * Go names a program after its package's folder: several `manager` and `kubeadm` cannot be linked into one folder at once.
+ * @returns names of programs, in rounds without such a clash.
+ */
+export function rounds(programs: ProgramGroup["programs"]): string[][] {
+  const result: string[][] = [];
+  const used = new Map<string, number>();
+  for (const [name, path] of Object.entries(programs)) {
+    const round = used.get(goName(path)) ?? 0;
+    used.set(goName(path), round + 1);
+    (result[round] ??= []).push(name);
+  }
+  return result;
+}
+
+/** What `go build` calls the program of a package: the last element that is no major version. */
+const goName = (path: string): string => basename(path.replace(/\/v\d+$/, ""));
+
+function groupPart(group: ProgramGroup, toolchain: string): Part {
+  return {
+    name: group.name,
+    key: groupKey(group, toolchain),
+    files: Object.keys(group.programs),
+    keptDays,
+    async build(dir, note) {
+      const out = join(dir, "build");
+      let fetched = 0;
+      let compiled = 0;
+      for (const names of rounds(group.programs)) {
+        mkdirSync(out, { recursive: true });
+        const packages = names.map((name) => group.programs[name] as string);
+        const options = ["-v", "-buildvcs=false", "-ldflags", linkerFlags(group), "-o", `${out}/`];
+        note("compiling");
+        // It names each package it has finished, cached ones not, which is the only progress there is.
+        await run("go", ["build", ...options, ...packages], {
+          cwd: group.module,
+          env: { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" },
+          onLine(line) {
+            if (line.startsWith("go: downloading ")) fetched += 1;
+            else compiled += 1;
+            note(compiled > 0 ? `compiling, ${compiled} packages done` : `fetching, ${fetched} modules done`);
+          },
+        });
+        for (const name of names)
+          renameSync(join(out, goName(group.programs[name] as string)), join(dir, name));
+        rmSync(out, { recursive: true });
+      }
+      if (group.carried) await carry(group.carried, dir, note);
+    },
+  };
+}
+
+/** Puts programs behind the one that carries them. */
+async function carry(
+  { by, from, programs }: NonNullable<ProgramGroup["carried"]>,
+  dir: string,
+  note: Note,
+): Promise<void> {
+  const others = await buildGroup(from, note);
+  const bare = join(dir, `${by}.bare`);
+  renameSync(join(dir, by), bare);
+  const files = [bare, ...programs.map((name) => join(others, name))];
+  await run("go", ["run", "./cmd/bundle", "-o", join(dir, by), ...files], { cwd: sourceDir });
+  rmSync(bare);
+}
+
+/** Version of Go. It is asked in a folder with a go.mod, whose toolchain line counts. */
+async function toolchain(): Promise<string> {
+  const go = await run("go", ["env", "GOVERSION"], { cwd: sourceDir }).catch((error: unknown) => {
+    throw new Error("The lab's programs are built with Go, and `go` does not run", { cause: error });
+  });
+  return go.stdout.trim();
+}
+
+/** A group's programs. */
+async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
+  return ensurePart(groupPart(group, await toolchain()), note, verify);
+}
+
+/** The lab's k3s alone, which is kubectl too when it is called that. */
+export async function buildKubernetes(note: Note, verify = false): Promise<{ k3s: string }> {
+  return { k3s: join(await buildGroup(own, note, verify), "k3s") };
 }
 
 /**
- * Gives the binary, building it unless the cache has it with the content that was recorded when it was built.
- * @param cacheDir folder of cached parts; the binary is `<cacheDir>/kubernetes-<hash of the sources>/k3s`.
- * @param progress called with what it does at the moment.
- * @returns the path of the binary. A copy or link of it named `kubectl` is kubectl.
- * @throws Error with the compiler's last lines, or that Go is missing.
+ * Every program, by name in one folder.
+ * @param version of Kubernetes. Another patch version than go.mod's takes half a minute, the compiled code is the same.
  */
-export async function buildKubernetes(
-  cacheDir: string,
-  progress: (message: string) => void,
-): Promise<{ k3s: string }> {
-  const go = await run("go", ["env", "GOVERSION"], { cwd: sourceDir }).catch((error: unknown) => {
-    throw new Error("The lab's Kubernetes is built with Go, and `go` does not run", { cause: error });
-  });
-  const dir = join(cacheDir, `kubernetes-${sourceHash(go.stdout.trim()).slice(0, 12)}`);
-  const k3s = join(dir, "k3s");
-  const record = join(dir, "k3s.sha256");
-  if (existsSync(k3s) && existsSync(record)) {
-    progress("checking");
-    if ((await sha256(k3s)) === readFileSync(record, "utf8").trim()) {
-      const now = new Date();
-      utimesSync(record, now, now); // in use, see removeUnused
-      return { k3s };
-    }
+export async function buildPrograms(note: Note, verify = false, version = nodeVersion): Promise<string> {
+  const folders: (readonly [string, string])[] = [];
+  // One after another: what they share is compiled once.
+  for (const group of groups(version)) {
+    const dir = await buildGroup(group, note, verify);
+    for (const name of Object.keys(group.programs)) folders.push([name, dir]);
   }
-  mkdirSync(dir, { recursive: true });
-  // A name of its own until it is whole: an interrupted build leaves nothing that looks finished, and two builds do not meet.
-  const unfinished = join(dir, `k3s.${process.pid}`);
-  try {
-    await compile(unfinished, progress);
-    const digest = await sha256(unfinished);
-    renameSync(unfinished, k3s);
-    writeFileSync(record, `${digest}\n`);
-  } finally {
-    rmSync(unfinished, { force: true });
-  }
-  removeUnused(cacheDir);
-  return { k3s };
-}
-
-/** How long a build that nobody asked for stays in the cache, in days. Other clones may still use it. */
-const keptDays = 7;
-
-/** Removes old builds: each is 140 MB, and every change of the sources makes another. */
-function removeUnused(cacheDir: string): void {
-  const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
-  for (const name of readdirSync(cacheDir)) {
-    const record = join(cacheDir, name, "k3s.sha256");
-    if (!name.startsWith("kubernetes-") || !existsSync(record)) continue;
-    if (statSync(record).mtimeMs < oldest) rmSync(join(cacheDir, name), { recursive: true, force: true });
-  }
-}
-
-/** Runs the compiler. It names each package it has finished, cached ones not, which is the only progress there is. */
-async function compile(output: string, progress: (message: string) => void): Promise<void> {
-  let fetched = 0;
-  let compiled = 0;
-  let shown = 0;
-  progress("compiling");
-  await run("go", ["build", "-v", "-buildvcs=false", "-ldflags", linkerFlags(), "-o", output, "./cmd/k3s"], {
-    cwd: sourceDir,
-    env: { CGO_ENABLED: "0" }, // static, with the SQLite driver that is written in Go
-    onLine: (line) => {
-      if (line.startsWith("go: downloading ")) fetched += 1;
-      else compiled += 1;
-      if (Date.now() - shown < 1000) return;
-      shown = Date.now();
-      progress(compiled > 0 ? `compiling, ${compiled} packages done` : `fetching, ${fetched} modules done`);
+  const part: Part = {
+    name: `programs-${version}`,
+    key: JSON.stringify(folders),
+    files: folders.map(([name]) => name),
+    fresh: true,
+    keptDays,
+    build(dir) {
+      for (const [name, folder] of folders) linkSync(join(folder, name), join(dir, name));
+      return Promise.resolve();
     },
-  });
+  };
+  return ensurePart(part, note, verify);
 }

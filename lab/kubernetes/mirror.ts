@@ -43,6 +43,7 @@ export const mirrored = {
   orc: "v2.6.0",
   certManager: "v1.21.2",
   prometheusOperator: "v0.94.1",
+  metricsServer: "v0.9.0",
   azimuthImages: "0.32.0",
 } as const;
 
@@ -52,6 +53,7 @@ const modules = {
   orc: `github.com/k-orc/openstack-resource-controller/v2@${mirrored.orc}`,
   certManager: `github.com/cert-manager/cert-manager@${mirrored.certManager}`,
   prometheusOperator: `github.com/prometheus-operator/prometheus-operator@${mirrored.prometheusOperator}`,
+  metricsServer: `sigs.k8s.io/metrics-server@${mirrored.metricsServer}`,
 } as const;
 type Module = keyof typeof modules;
 
@@ -89,16 +91,34 @@ export const manifests: readonly {
 /** Chart repositories and the charts in each. */
 export const repositories: Readonly<Record<string, readonly string[]>> = {
   "charts.jetstack.io": ["cert-manager"],
-  "azimuth-cloud.github.io/capi-helm-charts": ["openstack-cluster"],
+  "azimuth-cloud.github.io/capi-helm-charts": ["openstack-cluster", "etcd-defrag"],
   "azimuth-cloud.github.io/cluster-api-addon-provider": ["cluster-api-addon-provider"],
   "azimuth-cloud.github.io/cluster-api-janitor-openstack": ["cluster-api-janitor-openstack"],
   "prometheus-community.github.io/helm-charts": ["kube-prometheus-stack"],
-  // Their charts become nodes' pods by other means (lab/README.md): preflight and the addons' sources see the repositories.
-  "projectcalico.docs.tigera.io/charts": [],
-  "kubernetes.github.io/cloud-provider-openstack": [],
-  "kubernetes-sigs.github.io/metrics-server": [],
-  "charts.deliveryhero.io": [],
-  "stakater.github.io/stakater-charts": [],
+  "projectcalico.docs.tigera.io/charts": ["tigera-operator"],
+  "kubernetes.github.io/cloud-provider-openstack": ["openstack-cloud-controller-manager", "openstack-cinder-csi"],
+  "kubernetes-sigs.github.io/metrics-server": ["metrics-server"],
+  "charts.deliveryhero.io": ["node-problem-detector"],
+  "stakater.github.io/stakater-charts": ["reloader"],
+};
+
+/** Charts that are upstream's own, from their modules, and the release that each is packaged as. */
+const upstreamCharts: Readonly<
+  Record<string, { module: Module; folder: string; version: string; appVersion: string }>
+> = {
+  "cert-manager": {
+    module: "certManager",
+    folder: "deploy/charts/cert-manager",
+    version: mirrored.certManager,
+    appVersion: mirrored.certManager,
+  },
+  // The version that openstack-cluster asks for, with the program that the lab has.
+  "metrics-server": {
+    module: "metricsServer",
+    folder: "charts/metrics-server",
+    version: "3.13.0",
+    appVersion: mirrored.metricsServer.slice(1),
+  },
 };
 
 /** Paths of the binaries in the mirror. */
@@ -261,11 +281,9 @@ async function addCharts(
   mkdirSync(target, { recursive: true });
   for (const chart of charts) {
     const folder = join(work, chart);
-    if (chart === "cert-manager") {
-      copyWritable(join(sources.certManager, "deploy/charts/cert-manager"), folder);
-    } else {
-      cpSync(join(chartsDir, chart), folder, { recursive: true });
-    }
+    const upstream = upstreamCharts[chart];
+    if (upstream === undefined) cpSync(join(chartsDir, chart), folder, { recursive: true });
+    else copyWritable(join(sources[upstream.module], upstream.folder), folder);
     if (chart === "kube-prometheus-stack") {
       // A chart within, as upstream: Helm keeps its own files, but not those, in the release's secret of at most 1 MiB.
       copyWritable(
@@ -273,9 +291,9 @@ async function addCharts(
         join(folder, "charts/crds/crds"),
       );
     }
-    const version = chart === "cert-manager" ? ["--version", mirrored.certManager] : [];
-    const appVersion = chart === "cert-manager" ? ["--app-version", mirrored.certManager] : [];
-    await run(tools.helm, ["package", folder, "--destination", target, ...version, ...appVersion]);
+    const versions =
+      upstream === undefined ? [] : ["--version", upstream.version, "--app-version", upstream.appVersion];
+    await run(tools.helm, ["package", folder, "--destination", target, ...versions]);
   }
   // No URL: the index then names the archives relative to itself, whatever the mirror's address is.
   await run(tools.helm, ["repo", "index", target]);

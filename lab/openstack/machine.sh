@@ -1,27 +1,42 @@
 #!/bin/bash
-# machine.sh DIR: runs one machine until it is powered off. DIR holds machine.env, nics, devices, up/ work/ root/ tmpfiles.d/.
-# The overlay mount and the network namespace belong to this process tree: they go when it ends, however it ends.
+# machine.sh DIR: runs one machine until it is powered off. DIR holds machine.env, nics, up/ work/ root/ tmpfiles.d/, and
+# containerd/ if it is a Kubernetes node. The overlay mount and the network namespace belong to this process tree: they go
+# when it ends, however it ends.
 M=$1; . "$M/machine.env"
 CG=/sys/fs/cgroup
+
+# Sets a value of a control group where the kernel has it.
+limit() { [ ! -w "$1" ] || echo "$2" >"$1"; }
+
 if [ "${LM_STAGE:-1}" != 2 ]; then
   # One control group a machine in each hierarchy: with --keep-unit --register=no all machines would share one.
   if [ -f $CG/cgroup.controllers ]; then
-    mkdir -p "$CG/$LM_NAME" && echo $$ >"$CG/$LM_NAME/cgroup.procs"
+    G=$CG/$LM_NAME
+    mkdir -p "$G"
+    limit "$G/memory.max" "$LM_MEMORY"
+    limit "$G/cpu.max" "$((LM_VCPUS * 100000)) 100000"
+    echo $$ >"$G/cgroup.procs"
   else
     for c in "$CG"/*/; do
-      [ -w "$c/cgroup.procs" ] || continue
-      # cpuset needs cpus and mems written first; nothing here is limited
-      case $c in */cpuset/|*/cpu/|*/cpuacct/) continue;; esac
-      mkdir -p "$c/$LM_NAME" && echo $$ >"$c/$LM_NAME/cgroup.procs"
+      [ -w "$c/cgroup.procs" ] && [ ! -L "${c%/}" ] || continue
+      G=$c$LM_NAME
+      mkdir -p "$G"
+      for f in cpuset.cpus cpuset.mems; do [ ! -f "$c$f" ] || cat "$c$f" >"$G/$f"; done
+      limit "$G/memory.limit_in_bytes" "$LM_MEMORY"
+      limit "$G/cpu.shares" $((LM_VCPUS * 1024))
+      limit "$G/cpu.cfs_quota_us" $((LM_VCPUS * 100000))
+      echo $$ >"$G/cgroup.procs"
     done
   fi
-  # Without this the machine could mknod and read the host's disks: --property=DeviceAllow does nothing with --keep-unit.
+  # The host's disks and memory, which root in the machine could mknod, are shut off. All else is open, because a privileged
+  # container asks for every device, and only a group that has them all may give them (--property=DeviceAllow does nothing
+  # with --keep-unit).
   D=$CG/devices/$LM_NAME
   if [ -d "$D" ]; then
-    echo a >"$D/devices.deny"
-    for r in 'c *:* m' 'b *:* m' 'c 1:3 rwm' 'c 1:5 rwm' 'c 1:7 rwm' 'c 1:8 rwm' 'c 1:9 rwm' 'c 1:11 rwm' 'c 5:0 rwm' \
-      'c 5:1 rwm' 'c 5:2 rwm' 'c 136:* rwm' 'c 10:200 rwm' 'c 10:229 rwm'; do echo "$r" >"$D/devices.allow"; done
-    [ -f "$M/devices" ] && while read -r mm; do echo "b $mm rwm" >"$D/devices.allow"; done <"$M/devices"
+    {
+      awk 'NR > 2 && $4 !~ /^(loop|ram|zram)/ { print "b " $1 ":* rwm" }' /proc/partitions | sort -u
+      printf 'c 1:%s rwm\n' 1 2 4
+    } | while read -r rule; do echo "$rule" >"$D/devices.deny"; done
   fi
   exec 9</proc/self/ns/net # the lab's network namespace, for stage 2
   LM_STAGE=2 exec unshare -m -n --propagation private "$0" "$M"
@@ -36,12 +51,17 @@ while read -r dev mac mtu tap br; do
   host ip link set "$tap" master "$br" up || exit 1
 done <"$M/nics"
 exec 9<&-
+# no overlay can be mounted on an overlay: containerd's folder is one of the host's file system
+binds=()
+[ -d "$M/containerd" ] && binds=(--bind="$M/containerd:/var/lib/containerd")
 while :; do
   echo "== $(date -Is) start $LM_NAME"
-  # run inside the network namespace instead of --network-namespace-path: that would mount the host's sysfs
+  # run inside the network namespace instead of --network-namespace-path: that would mount the host's sysfs;
+  # runc joins session key rings, which nspawn's filter of system calls refuses by default
   systemd-nspawn -D "$M/root" --boot --register=no --keep-unit --machine="$LM_NAME" --hostname="$LM_HOSTNAME" \
-    --uuid="$LM_UUID" --capability=all --resolv-conf=off --timezone=off --link-journal=no --console=read-only \
-    --bind-ro="$M/tmpfiles.d:/run/tmpfiles.d" </dev/null & N=$!
+    --uuid="$LM_UUID" --capability=all --system-call-filter=@keyring --setenv=MACHINE_MEMORY="$LM_MEMORY" \
+    --resolv-conf=off --timezone=off --link-journal=no --console=read-only \
+    --bind-ro="$M/tmpfiles.d:/run/tmpfiles.d" "${binds[@]}" </dev/null & N=$!
   echo $N >"$M/nspawn.pid"
   wait $N; rc=$?
   rm -f "$M/nspawn.pid"

@@ -9,11 +9,15 @@ export interface Artifacts {
   python: string;
   /** Root folder of the machines' operating system. */
   seedBase: string;
+  /** What machines have above it, and the trees and image stores of Kubernetes nodes: see nodeBase.ts. */
+  nodeBase: string;
   /** MariaDB data folder with every service's schema, no content. */
   database: string;
   versitygw: string;
   helm: string;
   alertmanager: string;
+  /** Folder with every program that nodes and clusters run, by upstream's names. */
+  programs: string;
   /** The lab's k3s binary; called kubectl, it is kubectl. */
   k3s: string;
   /** Pulumi's CLI and plugins. */

@@ -11,6 +11,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join, relative } from "node:path";
@@ -31,6 +32,8 @@ export interface Part {
   build: (dir: string, note: (text: string) => void) => Promise<void>;
   /** true: remains of an interrupted build are removed first. */
   fresh?: boolean;
+  /** Days after which a part of the same name and another key, not asked for since, is removed. Default: never. */
+  keptDays?: number;
 }
 
 interface Completion {
@@ -79,6 +82,7 @@ export async function ensurePart(part: Part, note: (text: string) => void, verif
       ...(part.tree === undefined ? {} : { tree: treeHash(join(dir, part.tree)) }),
     };
     writeFileSync(join(dir, "complete.json"), `${JSON.stringify(completion, null, 2)}\n`);
+    if (part.keptDays !== undefined) removeUnused(part.name, part.keptDays);
     return dir;
   } finally {
     unlock();
@@ -102,12 +106,25 @@ async function isComplete(
   ) {
     return false;
   }
+  const now = new Date();
+  utimesSync(join(dir, "complete.json"), now, now); // in use, see removeUnused
   if (!verify) return true;
   note("checking");
   for (const [file, recorded] of Object.entries(completion.files)) {
     if ((await sha256(join(dir, file))) !== recorded) return false;
   }
   return part.tree === undefined || completion.tree === treeHash(join(dir, part.tree));
+}
+
+/** Removes parts of this name that nobody asked for lately: each change of the sources makes another. */
+function removeUnused(name: string, keptDays: number): void {
+  const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
+  for (const folder of readdirSync(cacheDir)) {
+    if (folder.replace(/-[0-9a-f]{12}$/, "") !== name) continue;
+    const record = join(cacheDir, folder, "complete.json");
+    if (existsSync(record) && statSync(record).mtimeMs < oldest)
+      rmSync(join(cacheDir, folder), { recursive: true, force: true });
+  }
 }
 
 export async function sha256(file: string): Promise<string> {

@@ -2,16 +2,22 @@
  * `prepare`: everything a bare machine lacks, built side by side, each part once.
  */
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
-import { buildKubernetes } from "../kubernetes/build.ts";
+import { dirname, join } from "node:path";
+import { buildPrograms } from "../kubernetes/build.ts";
+import { type ImageSources, imageFiles, imagesPart } from "../kubernetes/imageStore.ts";
+import { controllerImages, kubernetesImages, nodeImages } from "../kubernetes/images.ts";
 import { type MirrorTools, buildMirror, mirrorKey } from "../kubernetes/mirror.ts";
+import { nodeVersion } from "../kubernetes/programs.ts";
 import type { Progress } from "../progress.ts";
-import { cacheDir, paths, stateDir } from "../site.ts";
+import { run } from "../run.ts";
+import { paths, stateDir } from "../site.ts";
 import type { Artifacts } from "./artifacts.ts";
 import { type Part, ensurePart } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
-import { databasePart, goParts, pythonPart, seedBasePart } from "./parts.ts";
+import { type NodeRelease, nodeBasePart } from "./nodeBase.ts";
+import { databasePart, goParts, pythonPart } from "./parts.ts";
 import { preparePulumi } from "./pulumi.ts";
+import { seedBasePart } from "./seedBase.ts";
 
 /**
  * Prepares everything; steps wait only for what they need.
@@ -24,28 +30,67 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
   const binary = (name: keyof typeof goParts) => part(name, goParts[name]()).then((dir) => join(dir, name));
   const helm = binary("helm");
-  const kubernetes = prepareKubernetes(progress, helm, verify);
+  const alertmanager = binary("alertmanager");
+  const seedBase = part("seed base", seedBasePart()).then((dir) => join(dir, "rootfs"));
+  const programs = progress.step("programs", (note) => buildPrograms(note, verify));
+  const mirror = Promise.all([programs, helm]).then(([folder, helmPath]) =>
+    progress.step("release mirror", (note) =>
+      prepareMirror({ k3s: join(folder, "k3s"), helm: helmPath }, note, verify),
+    ),
+  );
+  const nodeBase = Promise.all([programs, seedBase, helm, alertmanager]).then(
+    async ([folder, tree, ...others]) => {
+      const made = { programs: [folder, ...others.map((file) => dirname(file))], tree };
+      const releases = await progress.step("images", (note) => prepareImages(made, note, verify));
+      return part("node base", nodeBasePart(releases));
+    },
+  );
   const pulumi = progress.step("pulumi", (note) => preparePulumi(note, verify));
-  const [venv, seedBase, database, versitygw, helmPath, alertmanager, k3s, tools] = await settle([
-    python,
-    part("seed base", seedBasePart()),
-    python.then((dir) => part("database", databasePart(dir))),
-    binary("versitygw"),
-    helm,
-    binary("alertmanager"),
-    kubernetes,
-    pulumi,
-  ] as const);
+  const database = python.then((dir) => part("database", databasePart(dir)));
+  const versitygw = binary("versitygw");
+  const work = [python, seedBase, nodeBase, database, versitygw, helm, alertmanager, programs, pulumi, mirror];
+  await settle(work);
   return {
-    python: venv,
-    seedBase: join(seedBase, "rootfs"),
-    database: join(database, "mysql"),
-    versitygw,
-    helm: helmPath,
-    alertmanager,
-    k3s,
-    pulumi: tools,
+    python: await python,
+    seedBase: await seedBase,
+    nodeBase: join(await nodeBase, "layers"),
+    database: join(await database, "mysql"),
+    versitygw: await versitygw,
+    helm: await helm,
+    alertmanager: await alertmanager,
+    programs: await programs,
+    k3s: join(await programs, "k3s"),
+    pulumi: await pulumi,
   };
+}
+
+/** Further Kubernetes versions that nodes can have, as the other side of an upgrade: `v1.36.4`, several by commas. */
+const furtherVersions = (process.env["CAPI_LAB_KUBERNETES"] ?? "").split(",").filter((version) => version);
+
+/** The images of every version: the registry's storage in the lab's folder, and what each version's nodes are made of. */
+async function prepareImages(
+  made: ImageSources,
+  note: (text: string) => void,
+  verify: boolean,
+): Promise<NodeRelease[]> {
+  const releases: NodeRelease[] = [];
+  rmSync(paths.registry, { recursive: true, force: true });
+  mkdirSync(paths.registry, { recursive: true, mode: 0o700 });
+  for (const version of new Set([nodeVersion, ...furtherVersions])) {
+    const programs = version === nodeVersion ? made.programs : [await buildPrograms(note, verify, version)];
+    const images = [
+      ...kubernetesImages(version),
+      ...nodeImages,
+      ...(version === nodeVersion ? controllerImages : []),
+    ];
+    const dir = await ensurePart(imagesPart(`images-${version}`, images, { ...made, programs }), note, verify);
+    // Hard links where cache and lab are one file system: the images are half a gigabyte.
+    const copy = (how: string) =>
+      run("cp", ["-rT", how, join(dir, imageFiles.registry), paths.registry]);
+    await copy("--link").catch(() => copy("--reflink=auto"));
+    releases.push({ version, programs: programs[0] as string, archive: join(dir, imageFiles.preloaded) });
+  }
+  return releases;
 }
 
 /** The mirror in the cache, and a link to it in the lab's folder, where its server looks. */
@@ -66,22 +111,8 @@ async function prepareMirror(
   symlinkSync(join(dir, "files"), paths.mirror);
 }
 
-/** The lab's k3s and the mirror's content. */
-async function prepareKubernetes(
-  progress: Progress,
-  helm: Promise<string>,
-  verify: boolean,
-): Promise<string> {
-  const { k3s } = await progress.step("k3s", (note) => buildKubernetes(cacheDir, note));
-  const helmPath = await helm;
-  await progress.step("release mirror", (note) => prepareMirror({ k3s, helm: helmPath }, note, verify));
-  return k3s;
-}
-
-/** Like Promise.all, but waits for every part, so that one failure does not abandon the others' work half done. */
-async function settle<T extends readonly unknown[]>(
-  work: T,
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+/** Waits for every part, so that one failure does not abandon the others' work half done; then throws what failed. */
+async function settle(work: readonly Promise<unknown>[]): Promise<void> {
   const results = await Promise.allSettled(work);
   const failures = results.flatMap((result) =>
     result.status === "rejected" ? [result.reason as unknown] : [],
@@ -89,5 +120,4 @@ async function settle<T extends readonly unknown[]>(
   const unique = [...new Set(failures)];
   if (unique.length === 1) throw unique[0];
   if (unique.length > 1) throw new Error(unique.map((failure) => (failure as Error).message).join("\n\n"));
-  return results.map((result) => (result as PromiseFulfilledResult<unknown>).value) as never;
 }

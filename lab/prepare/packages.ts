@@ -25,7 +25,7 @@ const packages = [
     "jq",
     "kmod",
   ],
-  ...["ca-certificates", "debian-archive-keyring", "procps"],
+  ...["ca-certificates", "debian-archive-keyring", "procps", "docker-registry"],
 ];
 
 /** Names of packages that are not installed. */

@@ -33,45 +33,6 @@ export async function pythonPart(): Promise<Part> {
   };
 }
 
-/** Packages of the machines' operating system: what the program's cloud-init and k3s unit use on a real Ubuntu image. */
-const seedPackages = [
-  ...[
-    "systemd-sysv",
-    "dbus",
-    "openssh-server",
-    "cloud-init",
-    "netplan.io",
-    "iproute2",
-    "iptables",
-    "udev",
-    "kmod",
-  ],
-  ...["xfsprogs", "sudo", "curl", "ca-certificates", "jq", "procps", "lsb-release", "python3-yaml"],
-];
-
-/** The base tree that machines boot on, below an overlay each. */
-export function seedBasePart(): Part {
-  const suite = "bookworm";
-  return {
-    name: "seed-base",
-    key: `${suite} ${seedPackages.join(",")} 2`,
-    tree: "rootfs",
-    fresh: true,
-    async build(dir, note) {
-      const root = join(dir, "rootfs");
-      await run(
-        "mmdebstrap",
-        ["--mode=root", "--variant=minbase", `--include=${seedPackages.join(",")}`, suite, root],
-        { onLine: note },
-      );
-      // made anew on each machine: cloud-init writes host keys, the driver the machine id
-      for (const file of ["etc/machine-id", "etc/hostname", "etc/resolv.conf"])
-        rmSync(join(root, file), { force: true });
-      await run("sh", ["-c", `rm -f "$1"/etc/ssh/ssh_host_*`, "sh", root]);
-    },
-  };
-}
-
 /** Every service's schema in one MariaDB data folder: saves a minute of migrations at each first start. */
 export function databasePart(python: string): Part {
   return {

@@ -14,8 +14,8 @@ interface Named {
 /** Flavors as the issue's quota list sizes them; lab:machine lets an image uploaded by the program be a machine, too. */
 const flavors = [
   { name: "lab.seed", vcpus: 2, ram: 8192, disk: 20, machine: "nspawn" },
-  { name: "lab.control-plane", vcpus: 2, ram: 8192, disk: 40, machine: "kubernetes" },
-  { name: "lab.worker", vcpus: 2, ram: 8192, disk: 40, machine: undefined },
+  { name: "lab.control-plane", vcpus: 2, ram: 8192, disk: 40, machine: "node" },
+  { name: "lab.worker", vcpus: 2, ram: 8192, disk: 40, machine: "node" },
   // below the documented minimum: for tests of the program's preflight
   { name: "lab.small", vcpus: 1, ram: 1024, disk: 5, machine: undefined },
 ];
@@ -25,7 +25,7 @@ const images = [
   {
     name: `ubuntu-noble-kube-${kubernetesVersion}`,
     properties: {
-      lab_machine: "kubernetes",
+      lab_machine: "node",
       os_distro: "ubuntu",
       os_version: "24.04",
       kube_version: kubernetesVersion,

@@ -8,6 +8,7 @@ import { type ServiceCommand, logFile } from "../processes.ts";
 import type { Artifacts } from "../prepare/artifacts.ts";
 import { type ApiName, addresses, apiPorts, paths, ports, projectDir, stateDir } from "../site.ts";
 import * as health from "./health.ts";
+import { registryUrl } from "./registry.ts";
 import type { Secrets } from "./secrets.ts";
 
 export interface Service extends ServiceCommand {
@@ -141,6 +142,16 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       endpoint: `http://${addresses.services}:${ports.mirror}, Slack :${ports.slack}`,
     },
     {
+      name: "registry",
+      command: ["docker-registry", "serve", config("registry.yml")],
+      inputs: [config("registry.yml")],
+      needs: [],
+      check: () => health.httpOk(`${registryUrl}/v2/`),
+      timeout: 20,
+      patience: 3,
+      endpoint: registryUrl,
+    },
+    {
       name: "s3",
       command: [
         ...[artifacts.versitygw, "--port", `${addresses.services}:${ports.s3}`, "--quiet"],
@@ -183,8 +194,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       PYTHONPATH: `${novaPath}:${python.PYTHONPATH}`,
       CAPI_LAB_SEED_BASE: artifacts.seedBase,
       CAPI_LAB_MACHINE_RUNNER: join(openstackDir, "machine.sh"),
-      CAPI_LAB_CONTROL_PLANE_RUNNER: join(openstackDir, "control-plane.sh"),
-      CAPI_LAB_K3S: artifacts.k3s,
+      CAPI_LAB_NODE_BASE: artifacts.nodeBase,
     }),
     cinderDaemon("cinder-scheduler", "cinder.cmd.scheduler"),
     cinderDaemon("cinder-volume", "cinder.cmd.volume"),

@@ -1,13 +1,21 @@
 /**
- * Booted machines and control planes as the host sees them: ended, their loop devices and control groups removed.
+ * Booted machines as the host sees them: what they need of its kernel; ended, their loop devices and control groups removed.
  */
-import { existsSync, readFileSync, readdirSync, rmdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type LabProcess, endProcesses, findProcesses, signalProcess } from "../processes.ts";
 import { run, sleep } from "../run.ts";
 
 const isMachine = ({ service }: LabProcess) => service.startsWith("machine-");
-const isControlPlane = ({ service }: LabProcess) => service.startsWith("control-plane-");
+
+/** Inotify instances that a user may have: containerd, kubelet and kube-proxy of every machine belong to one, root. */
+const INOTIFY_INSTANCES = 1024;
+
+/** Raises the host's limit where it is lower: with the usual 128, the third machine's containerd and kube-proxy fail. */
+export function allowManyMachines(): void {
+  const file = "/proc/sys/fs/inotify/max_user_instances";
+  if (Number(readFileSync(file, "utf8")) < INOTIFY_INSTANCES) writeFileSync(file, `${INOTIFY_INSTANCES}\n`);
+}
 
 /** First child of a process: pid 1 of the machine that this systemd-nspawn runs. */
 export function leaderOf(nspawn: number): number | undefined {
@@ -19,7 +27,7 @@ export function leaderOf(nspawn: number): number | undefined {
 }
 
 /**
- * Ends every machine and control plane.
+ * Ends every machine.
  * @param patience milliseconds for an orderly power-off; 0 kills at once.
  */
 export async function endMachines(patience: number): Promise<void> {
@@ -29,13 +37,11 @@ export async function endMachines(patience: number): Promise<void> {
   if (patience > 0) {
     for (const { pid } of supervisors()) signalProcess(pid, "SIGTERM"); // nspawn passes a power-off to its systemd
   }
-  const controlPlanes = endProcesses(isControlPlane, Math.min(patience, 15_000));
   while (supervisors().length > 0 && Date.now() < deadline) await sleep(200);
   for (const { pid } of supervisors()) {
     const leader = leaderOf(pid);
     if (leader) signalProcess(leader, "SIGKILL"); // with pid 1 of its namespace every process of the machine goes
   }
-  await controlPlanes;
   await endProcesses(isMachine, 2000);
 }
 

@@ -26,8 +26,9 @@ import { ensureCertificates } from "./certificates.ts";
 import { ApiError, Cloud, cloudsYaml } from "./cloud.ts";
 import { contentTasks } from "./content.ts";
 import { type Service, defineServices, forgetMessages, infrastructure, makeFolders } from "./definitions.ts";
-import { endMachines } from "./machines.ts";
+import { allowManyMachines, endMachines } from "./machines.ts";
 import { ensureNetwork } from "./network.ts";
+import { registryConfig } from "./registry.ts";
 import { releaseMachine, takeMachine } from "./owner.ts";
 import { type Secrets, loadSecrets, writeFernetKeys, writePrivate } from "./secrets.ts";
 
@@ -46,6 +47,7 @@ export async function startSite(artifacts: Artifacts, progress: Progress): Promi
   writeFernetKeys();
   writeConfiguration(artifacts, secrets);
   await progress.step("network", ensureNetwork);
+  allowManyMachines();
   await progress.step("certificates", () => ensureCertificates(secrets.octaviaPassphrase));
   const services = defineServices(artifacts, secrets);
   await leaveNoStrays(services);
@@ -105,6 +107,7 @@ function writeConfiguration(artifacts: Artifacts, secrets: Secrets): void {
     writePrivate(join(paths.etc, name), renderIni(ini));
   }
   writePrivate(join(paths.etc, "rabbitmq.conf"), rabbitmqConf());
+  writePrivate(join(paths.etc, "registry.yml"), registryConfig());
   writePrivate(join(paths.etc, "rabbitmq-plugins"), "[].\n");
   const agent = { auth_url: `${internalUrl("keystone")}/v3`, password: secrets.adminPassword };
   writePrivate(join(paths.etc, "agent.json"), JSON.stringify(agent));
@@ -226,7 +229,7 @@ async function leaveNoStrays(services: Service[]): Promise<void> {
   }
 }
 
-const isMachine = ({ service }: LabProcess) => /^(machine|control-plane)-/.test(service);
+const isMachine = ({ service }: LabProcess) => service.startsWith("machine-");
 
 /** Ends everything in order: services, then machines, then database and broker. Data stays. */
 export async function stopSite(progress: Progress): Promise<void> {

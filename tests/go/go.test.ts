@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { execa } from "execa";
 
 const module = join(import.meta.dirname, "../../lab/kubernetes");
-const PACKAGES = ["./options", "./conversion", "./pki"];
+const PACKAGES = ["./bundle", "./options", "./pki"];
 
 interface Event {
   readonly Action: string;

@@ -30,13 +30,21 @@ test("rules of a security group become matches", () => {
   const table: [object, string | null][] = [
     [{ ...rule }, ""],
     [{ ...rule, protocol: "tcp", port_range_min: 22, port_range_max: 22 }, "tcp dport 22-22"],
-    [{ ...rule, protocol: "6", remote_ip_prefix: "192.0.2.0/24" }, "ip saddr 192.0.2.0/24 meta l4proto tcp"],
+    [{ ...rule, protocol: "6", remote_ip_prefix: "192.0.2.0/24" }, "ip saddr 192.0.2.0/24 meta l4proto 6"],
     [{ ...rule, protocol: "icmp", port_range_min: 8, port_range_max: 0 }, "icmp type 8 icmp code 0"],
-    [{ ...rule, remote_ip_prefix: "0.0.0.0/0", protocol: "udp" }, "meta l4proto udp"],
+    [{ ...rule, remote_ip_prefix: "0.0.0.0/0", protocol: "udp" }, "meta l4proto 17"],
     [{ ...rule, remote_group_id: "g" }, "ip saddr { 10.0.0.2, 10.0.0.3 }"],
     [{ ...rule, remote_group_id: "empty" }, null],
     [{ ...rule, direction: "egress", remote_ip_prefix: "192.0.2.0/24" }, "ip daddr 192.0.2.0/24"],
     [{ ...rule, protocol: "112" }, "meta l4proto 112"],
+    [{ ...rule, protocol: "ipip" }, "meta l4proto 4"],
+    [{ ...rule, protocol: "any" }, ""],
+    // what Cluster API's provider makes for a control plane and for flannel's VXLAN between the nodes
+    [
+      { ...rule, protocol: "tcp", port_range_min: 2379, port_range_max: 2380, remote_group_id: "g" },
+      "ip saddr { 10.0.0.2, 10.0.0.3 } tcp dport 2379-2380",
+    ],
+    [{ ...rule, protocol: "17", port_range_min: 8472, port_range_max: 8472 }, "udp dport 8472-8472"],
   ];
   const given = {
     rules: table.map(([input]) => input),
@@ -73,6 +81,32 @@ test("only ports with a tap here are filtered, what no rule allows is dropped", 
   assert.match(text, /ip saddr 10\.0\.0\.100 jump egress_aaaaaaaa-00/);
   assert.match(text, /chain ingress_aaaaaaaa-00 \{\n {2}counter drop/);
   assert.doesNotMatch(text, /bbbbbbbb|cccccccc|2001:db8/);
+});
+
+test("a remote group's members are its ports' addresses and their allowed address pairs", () => {
+  const port = {
+    network_id: "n",
+    tap_here: true,
+    port_security_enabled: true,
+    security_groups: ["g"],
+    allowed_address_pairs: [],
+  };
+  const ports = [
+    { ...port, id: "a", fixed_ips: [{ ip_address: "10.0.0.5" }] },
+    {
+      ...port,
+      id: "b",
+      fixed_ips: [{ ip_address: "10.0.0.6" }],
+      allowed_address_pairs: [{ ip_address: "10.0.0.9" }],
+    },
+  ];
+  const rule = { direction: "ingress", ethertype: "IPv4", remote_group_id: "g", protocol: "tcp" };
+  const groups = { g: { security_group_rules: [rule] } };
+  const text = evaluate("groups.table(given['ports'], given['groups'], lambda network: 'lbr')", {
+    ports,
+    groups,
+  });
+  assert.match(String(text), /ip saddr \{ 10\.0\.0\.5, 10\.0\.0\.6, 10\.0\.0\.9 \} meta l4proto 6 return/);
 });
 
 test("floating IPs are translated in both directions, and tenants share the gateway's address", () => {

@@ -25,7 +25,7 @@ import { buildKubernetes } from "../../lab/kubernetes/build.ts";
 import { ensurePart } from "../../lab/prepare/cache.ts";
 import { goParts } from "../../lab/prepare/parts.ts";
 import { run, sleep } from "../../lab/run.ts";
-import { cacheDir, projectDir } from "../../lab/site.ts";
+import { projectDir } from "../../lab/site.ts";
 import { functions } from "../../lib/shell.ts";
 import { startServer, stopServer } from "../support/k3sServer.ts";
 
@@ -89,7 +89,7 @@ describe("monitoring's volumes and CRDs", () => {
     );
 
   before(async () => {
-    const { k3s } = await buildKubernetes(cacheDir, () => undefined);
+    const { k3s } = await buildKubernetes(() => undefined);
     symlinkSync(k3s, join(dir, "kubectl"));
     helm = join(await ensurePart(goParts.helm(), () => undefined), "helm");
     symlinkSync(helm, join(dir, "helm"));

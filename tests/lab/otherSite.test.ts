@@ -65,7 +65,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     writeFileSync(bytes, Buffer.alloc(65536));
     output("openstack", [
       ...["--os-cloud", "admin", "image", "create", NEXT_IMAGE, "--public", "--file", bytes],
-      ...["--disk-format", "raw", "--container-format", "bare", "--property", "lab_machine=kubernetes"],
+      ...["--disk-format", "raw", "--container-format", "bare", "--property", "lab_machine=node"],
       ...["--property", `kube_version=${NEXT_KUBERNETES}`, "--min-disk", "1"],
     ]);
     config = {

@@ -11,13 +11,11 @@ import (
 // withoutEffect are k3s's options that concern parts this server does not have. They are accepted so that a real
 // configuration file works here too.
 var withoutEffect = struct{ values, switches []string }{
-	values: []string{"flannel-backend", "flannel-iface", "kubelet-arg", "kube-proxy-arg", "kube-cloud-controller-manager-arg",
-		"system-default-registry", "private-registry", "resolv-conf", "snapshotter", "pause-image", "tls-san-security", "log"},
-	switches: []string{"disable-network-policy", "disable-cloud-controller", "disable-kube-proxy", "disable-helm-controller",
-		"disable-agent", "debug", "selinux", "embedded-registry", "protect-kernel-defaults", "disable-default-registry-endpoint"},
+	values:   []string{"flannel-backend", "flannel-iface", "kube-cloud-controller-manager-arg", "snapshotter", "tls-san-security", "log"},
+	switches: []string{"disable-network-policy", "disable-cloud-controller", "disable-helm-controller", "debug", "selinux", "embedded-registry"},
 }
 
-// newFlags declares k3s's flags, with k3s's defaults and environment variables, and the lab's own (--lab-...).
+// newFlags declares k3s's flags, with k3s's defaults and environment variables.
 func newFlags(v *raw) *pflag.FlagSet {
 	f := pflag.NewFlagSet("k3s server", pflag.ContinueOnError)
 	f.Usage = func() {} // Parse returns the text
@@ -47,8 +45,16 @@ func newFlags(v *raw) *pflag.FlagSet {
 	f.StringArrayVar(&v.ControllerManagerArguments, "kube-controller-manager-arg", nil, "further kube-controller-manager flag, name=value (repeatable)")
 	f.StringArrayVar(&v.SchedulerArguments, "kube-scheduler-arg", nil, "further kube-scheduler flag, name=value (repeatable)")
 
-	f.StringVar(&v.controlPlaneFile, "lab-control-plane", "", "LAB: play the control plane of the workload cluster this JSON file describes, instead of k3s; of the other flags only --data-dir, --write-kubeconfig and --lab-webhooks are then allowed")
-	f.StringVar(&v.webhooks, "lab-webhooks", "off", "LAB: off: admission webhooks are stored but never called, conversion webhooks are answered in process, no dials into the cluster's networks; on: as upstream")
+	f.StringArrayVar(&v.KubeletArguments, "kubelet-arg", nil, "further kubelet flag, name=value (repeatable)")
+	f.StringArrayVar(&v.ProxyArguments, "kube-proxy-arg", nil, "further kube-proxy flag, name=value (repeatable)")
+	f.StringVar(&v.PrivateRegistry, "private-registry", "/etc/rancher/k3s/registries.yaml", "file of registries: mirrors, authorities, passwords")
+	f.StringVar(&v.DefaultRegistry, "system-default-registry", "", "registry of the images that k3s itself needs")
+	f.BoolVar(&v.NoDefaultEndpoint, "disable-default-registry-endpoint", false, "ask a registry's mirrors only")
+	f.StringVar(&v.PauseImage, "pause-image", "rancher/mirrored-pause:3.6", "image of a pod's first container")
+	f.StringVar(&v.ResolvConf, "resolv-conf", os.Getenv("K3S_RESOLV_CONF"), "the pods' resolv.conf (default: the machine's)")
+	f.BoolVar(&v.DisableProxy, "disable-kube-proxy", false, "run no kube-proxy")
+	f.BoolVar(&v.DisableAgent, "disable-agent", false, "run no node: the API server and the controllers only")
+	f.BoolVar(&v.ProtectKernelDefaults, "protect-kernel-defaults", false, "refuse kernel settings that are not the kubelet's instead of setting them")
 
 	for _, name := range withoutEffect.values {
 		f.StringArray(name, nil, "accepted, no effect")

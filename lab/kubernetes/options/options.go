@@ -1,5 +1,4 @@
-// Package options turns a command line, k3s's configuration files and the lab's control plane file into one description
-// of the server to run. Upstream analogue: k3s's pkg/cli/cmds and pkg/configfilearg.
+// Package options turns a command line and k3s's configuration files into one description of the server to run. Upstream analogue: k3s's pkg/cli/cmds and pkg/configfilearg.
 package options
 
 import (
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // DefaultKubeconfig is where k3s writes the administrator's kubeconfig and where its kubectl looks for it.
@@ -32,7 +32,7 @@ type Server struct {
 	ClusterCIDR       string
 	ServiceCIDR       string
 	ClusterDomain     string
-	Disabled          []string // packaged components left out; of these only local-storage exists here
+	Disabled          []string // packaged components left out; of these coredns exists here
 
 	NodeName       string
 	NodeAddress    string
@@ -44,12 +44,16 @@ type Server struct {
 	ControllerManagerArguments []string
 	SchedulerArguments         []string
 
-	// CallWebhooks makes the API server call admission webhooks and dial into the cluster's networks as upstream does.
-	// Off by default: there are no containers that could answer.
-	CallWebhooks bool
-
-	// ControlPlane is set when this server plays the control plane of a workload cluster instead of k3s.
-	ControlPlane *ControlPlane
+	DisableAgent          bool // no node
+	DisableProxy          bool
+	KubeletArguments      []string
+	ProxyArguments        []string
+	PrivateRegistry       string // path of registries.yaml
+	DefaultRegistry       string // of the images k3s itself needs
+	NoDefaultEndpoint     bool   // ask mirrors only
+	PauseImage            string
+	ResolvConf            string // path, or "" for the machine's
+	ProtectKernelDefaults bool
 }
 
 // packaged are the components `--disable` may name, from k3s.
@@ -66,10 +70,8 @@ func (text NotServer) Error() string { return string(text) }
 // raw holds what flags and files say before it is checked.
 type raw struct {
 	Server
-	kubeconfigMode   string
-	configFile       string
-	controlPlaneFile string
-	webhooks         string
+	kubeconfigMode string
+	configFile     string
 }
 
 // Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist.
@@ -85,11 +87,7 @@ func Parse(arguments []string) (*Server, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("k3s server: unexpected arguments %q\nsupported flags: %s", flags.Args(), supported(flags))
 	}
-	if values.controlPlaneFile != "" {
-		if err := values.readControlPlane(flags); err != nil {
-			return nil, err
-		}
-	} else if err := applyFiles(flags, values.configFile); err != nil {
+	if err := applyFiles(flags, values.configFile); err != nil {
 		return nil, err
 	}
 	return values.check()
@@ -102,10 +100,6 @@ func (values *raw) check() (*Server, error) {
 			return nil, fmt.Errorf("--disable %s: not a packaged component (known: %s)", component, strings.Join(packaged, ", "))
 		}
 	}
-	if values.webhooks != "on" && values.webhooks != "off" {
-		return nil, fmt.Errorf("--lab-webhooks %q: must be on or off", values.webhooks)
-	}
-	server.CallWebhooks = values.webhooks == "on"
 	mode, err := strconv.ParseUint(values.kubeconfigMode, 8, 32)
 	if err != nil || mode > 0o777 {
 		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", values.kubeconfigMode)
@@ -141,15 +135,35 @@ func (values *raw) check() (*Server, error) {
 	if server.DataDir, err = filepath.Abs(server.DataDir); err != nil {
 		return nil, err
 	}
-	if server.Kubeconfig == "" {
-		server.Kubeconfig = filepath.Join(server.DataDir, "admin.kubeconfig")
-	}
 	server.Kubeconfig, err = filepath.Abs(server.Kubeconfig)
 	return server, err
 }
 
-// firstAddress is the first global IPv4 address of this machine, or loopback where there is none.
+// Image is the reference of an image that k3s itself needs, from the operator's registry if there is one.
+func (s *Server) Image(reference string) string {
+	if s.DefaultRegistry == "" {
+		return reference
+	}
+	return s.DefaultRegistry + "/" + reference
+}
+
+// ServiceAddress is the address at index of the service network: 1 is the Service `kubernetes`, 10 the cluster's DNS.
+func (s *Server) ServiceAddress(index int) string {
+	_, network, err := net.ParseCIDR(s.ServiceCIDR) // checked by Parse
+	if err != nil {
+		return ""
+	}
+	address := slices.Clone(network.IP)
+	address[len(address)-1] += byte(index)
+	return address.String()
+}
+
+// firstAddress is the address of the machine's way out as Kubernetes itself finds it, else its first global IPv4 address, or
+// loopback where there is none.
 func firstAddress() string {
+	if address, err := utilnet.ChooseHostInterface(); err == nil {
+		return address.String()
+	}
 	addresses, _ := net.InterfaceAddrs()
 	for _, address := range addresses {
 		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {

@@ -1,7 +1,6 @@
 package options
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -39,7 +38,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if server.DataDir != "/var/lib/rancher/k3s" || server.Kubeconfig != DefaultKubeconfig || server.KubeconfigMode != 0o600 || server.Port != 6443 ||
-		server.ClusterCIDR != "10.42.0.0/16" || server.ServiceCIDR != "10.43.0.0/16" || server.CallWebhooks || server.ControlPlane != nil {
+		server.ClusterCIDR != "10.42.0.0/16" || server.ServiceCIDR != "10.43.0.0/16" ||
+		server.PrivateRegistry != "/etc/rancher/k3s/registries.yaml" || server.DisableAgent {
 		t.Errorf("not k3s's defaults: %+v", server)
 	}
 }
@@ -103,62 +103,22 @@ func TestHelpIsNoServer(t *testing.T) {
 	}
 }
 
-// plane is a whole control plane file; tests take fields away.
-func plane() map[string]any {
-	return map[string]any{
-		"cluster": "default/prod", "uid": "u", "address": "192.168.3.9", "prefixLength": 24, "gateway": "192.168.3.1", "portId": "p", "networkId": "n",
-		"mac": "fa:16:3e:00:00:01", "port": 6443, "floatingAddress": "203.0.113.7", "caCert": "CERT", "caKey": "SECRET-KEY", "serviceAccountKey": "SECRET-SA",
-		"podCidr": "172.16.0.0/13", "serviceCidr": "172.24.0.0/13", "kubernetesVersion": "v1.36.3", "dnsNameservers": []string{},
-	}
-}
-
-func planeFile(t *testing.T, content map[string]any) string {
-	t.Helper()
-	text, err := json.Marshal(content)
+func TestAddressesOfTheServiceNetwork(t *testing.T) {
+	server, err := parse(t, "--service-cidr", "10.99.0.0/16")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return write(t, filepath.Join(t.TempDir(), "plane.json"), string(text))
+	if first, dns := server.ServiceAddress(1), server.ServiceAddress(10); first != "10.99.0.1" || dns != "10.99.0.10" {
+		t.Errorf("%s and %s", first, dns)
+	}
 }
 
-func TestControlPlane(t *testing.T) {
-	dir := t.TempDir()
-	server, err := parse(t, "--lab-control-plane", planeFile(t, plane()), "--data-dir", dir)
+func TestOwnImagesComeFromTheOperatorsRegistry(t *testing.T) {
+	server, err := parse(t, "--system-default-registry", "registry.lab:5000")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if server.BindAddress != "0.0.0.0" || server.AdvertiseAddress != "192.168.3.9" || server.ClusterCIDR != "172.16.0.0/13" || server.ServiceCIDR != "172.24.0.0/13" ||
-		server.Kubeconfig != filepath.Join(dir, "admin.kubeconfig") || !slices.Equal(server.TLSNames, []string{"192.168.3.9", "203.0.113.7"}) || !server.IsDisabled("local-storage") {
-		t.Errorf("%+v", server)
-	}
-}
-
-func TestControlPlaneNamesEveryProblemAndNoSecret(t *testing.T) {
-	content := plane()
-	delete(content, "uid")
-	delete(content, "caCert")
-	content["floatingAddress"] = "nowhere"
-	_, err := parse(t, "--lab-control-plane", planeFile(t, content), "--data-dir", t.TempDir())
-	if err == nil {
-		t.Fatal("accepted")
-	}
-	for _, want := range []string{"uid is required", "caCert is required", `floatingAddress "nowhere" is not an IP address`} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is missing in: %v", want, err)
-		}
-	}
-	if strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("a key is in: %v", err)
-	}
-}
-
-func TestControlPlaneTakesFewFlags(t *testing.T) {
-	file := planeFile(t, plane())
-	if _, err := parse(t, "--lab-control-plane", file, "--data-dir", t.TempDir(), "--node-name", "x", "--token", "SECRET"); err == nil ||
-		!strings.Contains(err.Error(), "--node-name cannot be given") || strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := parse(t, "--lab-control-plane", file); err == nil || !strings.Contains(err.Error(), "needs --data-dir") {
-		t.Errorf("got %v", err)
+	if got := server.Image("rancher/mirrored-pause:3.6"); got != "registry.lab:5000/rancher/mirrored-pause:3.6" {
+		t.Error(got)
 	}
 }

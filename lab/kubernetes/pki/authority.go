@@ -1,5 +1,5 @@
 // Package pki makes and keeps the certificates, keys and kubeconfigs of one server.
-// Upstream analogue: k3s's pkg/daemons/control/deps, and kubeadm's certs phase for a cluster whose CA is given.
+// Upstream analogue: k3s's pkg/daemons/control/deps.
 package pki
 
 import (
@@ -59,32 +59,8 @@ func EnsureAuthority(dir, name string) (*Authority, error) {
 	return loadAuthority(certPath, keyPath)
 }
 
-// PlaceAuthority writes a given authority to dir/name.crt and .key, replacing what was there.
-// It fails when the two do not belong together or the certificate may not sign others.
-func PlaceAuthority(dir, name string, certPEM, keyPEM []byte) (*Authority, error) {
-	certPath, keyPath := pairPaths(dir, name)
-	authority, err := parseAuthority(certPEM, keyPEM)
-	if err != nil {
-		return nil, err
-	}
-	if err := WriteFile(keyPath, keyPEM, 0o600); err != nil {
-		return nil, err
-	}
-	if err := WriteFile(certPath, certPEM, 0o644); err != nil {
-		return nil, err
-	}
-	authority.CertPath, authority.KeyPath = certPath, keyPath
-	return authority, nil
-}
-
-// EnsureServiceAccountKey makes an RSA key at path unless one is there. given, when not empty, is placed instead.
-func EnsureServiceAccountKey(path string, given []byte) error {
-	if len(given) > 0 {
-		if _, err := parseKey(given); err != nil {
-			return fmt.Errorf("service account key: %w", err)
-		}
-		return WriteFile(path, given, 0o600)
-	}
+// EnsureServiceAccountKey makes an RSA key at path unless one is there.
+func EnsureServiceAccountKey(path string) error {
 	if exists(path) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,16 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// given makes an RSA authority as Cluster API does, in PEM.
+// place puts an authority of the operator's own into a folder, as k3s's custom CA certificates are, and loads it.
+func place(dir, name string, certPEM, keyPEM []byte) (*Authority, error) {
+	certPath, keyPath := pairPaths(dir, name)
+	if err := errors.Join(os.WriteFile(certPath, certPEM, 0o644), os.WriteFile(keyPath, keyPEM, 0o600)); err != nil {
+		return nil, err
+	}
+	return EnsureAuthority(dir, name)
+}
+
+// given makes an RSA authority in PEM.
 func given(t *testing.T) (certPEM, keyPEM []byte) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -94,7 +104,7 @@ func TestGivenAuthority(t *testing.T) {
 		{"a leaf", leafPEM, leafKey, "not a CA"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := PlaceAuthority(t.TempDir(), "ca", test.cert, test.key)
+			_, err := place(t.TempDir(), "ca", test.cert, test.key)
 			if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -105,7 +115,7 @@ func TestGivenAuthority(t *testing.T) {
 func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
 	dir := t.TempDir()
 	certPEM, keyPEM := given(t)
-	authority, err := PlaceAuthority(dir, "ca", certPEM, keyPEM)
+	authority, err := place(dir, "ca", certPEM, keyPEM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +145,7 @@ func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
 		t.Error("one name less made a new certificate; the old one still fits")
 	}
 	otherCert, otherKey := given(t)
-	if more.Authority, err = PlaceAuthority(dir, "ca", otherCert, otherKey); err != nil {
+	if more.Authority, err = place(dir, "ca", otherCert, otherKey); err != nil {
 		t.Fatal(err)
 	}
 	if content(more) == second {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"capi-mgmt/lab/kubernetes/conversion"
 	"capi-mgmt/lab/kubernetes/options"
 
 	"github.com/spf13/pflag"
@@ -43,15 +42,11 @@ func apiServerArguments(o *options.Server, l *layout) []string {
 	if net.ParseIP(o.AdvertiseAddress).IsLoopback() {
 		reconciler = "none" // Endpoints may not hold a loopback address: the write would fail for ever
 	}
-	audiences, anonymous := issuer+",k3s", "false"
-	if o.ControlPlane != nil { // as kubeadm: load balancers and Cluster API probe /readyz without credentials
-		audiences, anonymous = issuer, "true"
-	}
 	arguments := []string{
 		"--advertise-address=" + o.AdvertiseAddress, "--bind-address=" + o.BindAddress, "--secure-port=" + strconv.Itoa(o.Port),
 		"--etcd-servers=unix://" + datastoreSocket, "--storage-backend=etcd3", "--etcd-compaction-interval=0",
-		"--allow-privileged=true", "--anonymous-auth=" + anonymous, "--authorization-mode=Node,RBAC", "--profiling=false",
-		"--service-account-issuer=" + issuer, "--api-audiences=" + audiences,
+		"--allow-privileged=true", "--anonymous-auth=false", "--authorization-mode=Node,RBAC", "--profiling=false",
+		"--service-account-issuer=" + issuer, "--api-audiences=" + issuer + ",k3s",
 		"--service-account-key-file=" + l.key("service"), "--service-account-signing-key-file=" + l.key("service"),
 		"--service-cluster-ip-range=" + o.ServiceCIDR, "--service-node-port-range=30000-32767",
 		"--tls-cert-file=" + l.cert("serving-kube-apiserver"), "--tls-private-key-file=" + l.key("serving-kube-apiserver"),
@@ -60,15 +55,11 @@ func apiServerArguments(o *options.Server, l *layout) []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-username-headers=X-Remote-User",
 		"--proxy-client-cert-file=" + l.cert("client-auth-proxy"), "--proxy-client-key-file=" + l.key("client-auth-proxy"),
-		// No --kubelet-certificate-authority: nodes' addresses are not in the kubelet's certificate, and the connection is a
-		// unix socket in this process (see isolate).
+		"--kubelet-certificate-authority=" + l.serverCA.CertPath,
 		"--kubelet-client-certificate=" + l.cert("client-kube-apiserver"), "--kubelet-client-key=" + l.key("client-kube-apiserver"),
 		"--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
 		"--enable-bootstrap-token-auth=true", "--enable-admission-plugins=NodeRestriction", "--endpoint-reconciler-type=" + reconciler,
 		"--cert-dir=" + filepath.Join(l.tls, "temporary-certs"),
-	}
-	if !o.CallWebhooks {
-		arguments = append(arguments, "--disable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook")
 	}
 	if l.encryption != "" {
 		arguments = append(arguments, "--encryption-provider-config="+l.encryption)
@@ -80,7 +71,7 @@ func apiServerArguments(o *options.Server, l *layout) []string {
 //
 // Its command's constructor is of no use here: it and the other components' commands each install a signal handler, which
 // panics the second time. So this does what app.Run does, step by step.
-func newAPIServer(ctx context.Context, o *options.Server, l *layout, convert conversion.Func) (run func(context.Context) error, err error) {
+func newAPIServer(ctx context.Context, o *options.Server, l *layout) (run func(context.Context) error, err error) {
 	serverOptions := apioptions.NewServerRunOptions()
 	if err := parse("kube-apiserver", serverOptions.Flags(), apiServerArguments(o, l), o.APIServerArguments); err != nil {
 		return nil, err
@@ -101,10 +92,6 @@ func newAPIServer(ctx context.Context, o *options.Server, l *layout, convert con
 	config, err := apiapp.NewConfig(completed)
 	if err != nil {
 		return nil, err
-	}
-	reachKubelet(config)
-	if !o.CallWebhooks {
-		isolate(config, convert)
 	}
 	return func(ctx context.Context) error {
 		completed, err := config.Complete()

@@ -2,8 +2,6 @@ package server
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,11 +14,7 @@ import (
 	"time"
 
 	"capi-mgmt/lab/kubernetes/options"
-	"capi-mgmt/lab/kubernetes/program"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -36,54 +30,12 @@ func TestMain(m *testing.M) {
 	}
 	described, err := options.Parse(os.Args[1:])
 	if err == nil {
-		err = Run(described, Additions{Programs: []program.Program{whoami{}, crasher{}, leader{}}})
+		err = Run(described)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-}
-
-// whoami asks the API server who it is and waits.
-type whoami struct{}
-
-func (whoami) Match(_ *corev1.Pod, c corev1.Container) bool { return c.Image == "test/whoami" }
-func (whoami) Run(ctx context.Context, env program.Env) error {
-	client, err := kubernetes.NewForConfig(env.Config)
-	if err != nil {
-		return err
-	}
-	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(env.Log, "I am %s with %s\n", review.Status.UserInfo.Username, strings.Join(env.Args, " "))
-	if _, err := client.CoreV1().Secrets("kube-system").List(ctx, metav1.ListOptions{}); err != nil {
-		fmt.Fprintf(env.Log, "secrets: %v\n", err)
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-// crasher ends at once.
-type crasher struct{}
-
-func (crasher) Match(_ *corev1.Pod, c corev1.Container) bool { return c.Image == "test/crasher" }
-func (crasher) Run(_ context.Context, env program.Env) error {
-	fmt.Fprintln(env.Log, "no such cloud")
-	return errors.New("no such cloud")
-}
-
-// leader tells in its log that it leads.
-type leader struct{}
-
-func (leader) Match(_ *corev1.Pod, c corev1.Container) bool { return c.Image == "test/leader" }
-func (leader) Run(ctx context.Context, env program.Env) error {
-	return env.Lead(ctx, func(ctx context.Context) error {
-		fmt.Fprintln(env.Log, "leading")
-		<-ctx.Done()
-		return ctx.Err()
-	})
 }
 
 // process is a server under test.
@@ -208,6 +160,17 @@ func clientOf(t *testing.T, kubeconfig string) (kubernetes.Interface, *rest.Conf
 		t.Fatal(err)
 	}
 	return client, config
+}
+
+// lastState reads a state that was told before the server ended.
+func (p *process) lastState() string {
+	buffer := make([]byte, 4096)
+	_ = p.socket.SetReadDeadline(time.Now().Add(time.Second))
+	n, err := p.socket.Read(buffer)
+	if err != nil {
+		return err.Error()
+	}
+	return string(buffer[:n])
 }
 
 // eventually asks until the answer is yes; the text of the last answer is shown otherwise.

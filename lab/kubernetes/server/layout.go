@@ -2,12 +2,14 @@ package server
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 
+	"capi-mgmt/lab/kubernetes/agent"
 	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/options"
 	"capi-mgmt/lab/kubernetes/pki"
@@ -18,7 +20,7 @@ type layout struct {
 	root        string // DATA-DIR/server
 	tls         string
 	credentials string
-	logs        string // DATA-DIR/logs, of container programs
+	agent       string // DATA-DIR/agent
 
 	serverCA        *pki.Authority // signs the API server's certificate
 	clientCA        *pki.Authority // signs client certificates; the same as serverCA in a kubeadm cluster
@@ -37,8 +39,8 @@ func (l *layout) kubeconfig(user string) string {
 // prepare makes folders, certificates, keys and kubeconfigs, keeping what is there and still good.
 func prepare(o *options.Server) (*layout, error) {
 	root := filepath.Join(o.DataDir, "server")
-	l := &layout{root: root, tls: filepath.Join(root, "tls"), credentials: filepath.Join(root, "cred"), logs: filepath.Join(o.DataDir, "logs")}
-	for _, dir := range []string{l.root, l.tls, l.credentials, l.logs, filepath.Join(root, "db")} {
+	l := &layout{root: root, tls: filepath.Join(root, "tls"), credentials: filepath.Join(root, "cred"), agent: agent.Dir(o)}
+	for _, dir := range []string{l.root, l.tls, l.credentials, l.agent, filepath.Join(root, "db")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
@@ -48,19 +50,16 @@ func prepare(o *options.Server) (*layout, error) {
 		host = "127.0.0.1"
 	}
 	l.url = "https://" + net.JoinHostPort(host, strconv.Itoa(o.Port))
-	if err := l.authorities(o.ControlPlane); err != nil {
+	if err := l.authorities(); err != nil {
 		return nil, err
 	}
 	if err := l.leaves(o); err != nil {
 		return nil, err
 	}
-	var given []byte
-	if o.ControlPlane != nil {
-		given = []byte(o.ControlPlane.ServiceAccountKey)
-	} else if err := pki.EnsureToken(root, o.Token, l.serverCA); err != nil {
+	if err := pki.EnsureToken(root, o.Token, l.serverCA); err != nil {
 		return nil, err
 	}
-	if err := pki.EnsureServiceAccountKey(l.key("service"), given); err != nil {
+	if err := pki.EnsureServiceAccountKey(l.key("service")); err != nil {
 		return nil, err
 	}
 	var err error
@@ -73,45 +72,33 @@ func prepare(o *options.Server) (*layout, error) {
 	return l, l.kubeconfigs(o)
 }
 
-// authorities makes k3s's three, or places the one that Cluster API made for a workload cluster.
-func (l *layout) authorities(plane *options.ControlPlane) (err error) {
+// authorities makes k3s's three. The agent's folder has copies of the two that a node trusts.
+func (l *layout) authorities() (err error) {
 	if l.requestHeaderCA, err = pki.EnsureAuthority(l.tls, "request-header-ca"); err != nil {
-		return err
-	}
-	if plane != nil {
-		l.serverCA, err = pki.PlaceAuthority(l.tls, "ca", []byte(plane.CACert), []byte(plane.CAKey))
-		l.clientCA = l.serverCA
 		return err
 	}
 	if l.serverCA, err = pki.EnsureAuthority(l.tls, "server-ca"); err != nil {
 		return err
 	}
-	l.clientCA, err = pki.EnsureAuthority(l.tls, "client-ca")
-	return err
+	if l.clientCA, err = pki.EnsureAuthority(l.tls, "client-ca"); err != nil {
+		return err
+	}
+	return errors.Join(pki.WriteFile(filepath.Join(l.agent, "server-ca.crt"), l.serverCA.PEM, 0o644),
+		pki.WriteFile(filepath.Join(l.agent, "client-ca.crt"), l.clientCA.PEM, 0o644))
 }
 
 func (l *layout) leaves(o *options.Server) error {
-	_, serviceNetwork, err := net.ParseCIDR(o.ServiceCIDR)
-	if err != nil {
-		return err
-	}
-	serviceAddress := append(net.IP{}, serviceNetwork.IP...) // of the Service "kubernetes": the network's first
-	serviceAddress[len(serviceAddress)-1]++
 	names := append([]string{
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + o.ClusterDomain,
-		"localhost", "127.0.0.1", "::1", o.AdvertiseAddress, serviceAddress.String(), o.NodeExternalIP,
+		"localhost", "127.0.0.1", "::1", o.AdvertiseAddress, o.ServiceAddress(1), o.NodeExternalIP, o.NodeName,
 	}, o.TLSNames...)
 	if ip := net.ParseIP(o.BindAddress); !ip.IsUnspecified() {
 		names = append(names, o.BindAddress)
-	}
-	if o.ControlPlane == nil {
-		names = append(names, o.NodeName)
 	}
 	masters := []string{"system:masters"}
 	serves, calls := x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth
 	for _, leaf := range []pki.Leaf{
 		{Authority: l.serverCA, Name: "serving-kube-apiserver", CommonName: "kube-apiserver", Names: names, Usage: serves},
-		{Authority: l.serverCA, Name: "serving-kubelet", CommonName: "kubelet", Names: []string{"kubelet"}, Usage: serves},
 		{Authority: l.clientCA, Name: "client-admin", CommonName: "system:admin", Organizations: masters, Usage: calls},
 		{Authority: l.clientCA, Name: "client-controller", CommonName: "system:kube-controller-manager", Usage: calls},
 		{Authority: l.clientCA, Name: "client-scheduler", CommonName: "system:kube-scheduler", Usage: calls},
@@ -122,26 +109,35 @@ func (l *layout) leaves(o *options.Server) error {
 			return fmt.Errorf("certificate %s: %w", leaf.Name, err)
 		}
 	}
+	for _, leaf := range []pki.Leaf{
+		{Authority: l.serverCA, Name: "serving-kubelet", CommonName: o.NodeName, Names: []string{o.NodeName, "localhost", "127.0.0.1", o.NodeAddress, o.NodeExternalIP}, Usage: serves},
+		{Authority: l.clientCA, Name: "client-kubelet", CommonName: "system:node:" + o.NodeName, Organizations: []string{"system:nodes"}, Usage: calls},
+		{Authority: l.clientCA, Name: "client-kube-proxy", CommonName: "system:kube-proxy", Usage: calls},
+	} {
+		if err := leaf.Ensure(l.agent); err != nil {
+			return fmt.Errorf("certificate %s: %w", leaf.Name, err)
+		}
+	}
 	return nil
 }
 
 func (l *layout) kubeconfigs(o *options.Server) error {
-	administrator := pki.Kubeconfig{Path: o.Kubeconfig, Server: l.url, User: "default", Leaf: "client-admin", Mode: o.KubeconfigMode}
-	if plane := o.ControlPlane; plane != nil { // read outside this machine's network, unlike k3s's
-		host := plane.Address
-		if plane.FloatingAddress != "" {
-			host = plane.FloatingAddress
-		}
-		administrator.Server = "https://" + net.JoinHostPort(host, strconv.Itoa(o.Port))
-	}
-	for _, file := range []pki.Kubeconfig{
-		administrator,
-		{Path: l.kubeconfig("admin"), Server: l.url, User: "admin", Leaf: "client-admin", Mode: 0o600},
-		{Path: l.kubeconfig("controller"), Server: l.url, User: "controller", Leaf: "client-controller", Mode: 0o600},
-		{Path: l.kubeconfig("scheduler"), Server: l.url, User: "scheduler", Leaf: "client-scheduler", Mode: 0o600},
+	for dir, files := range map[string][]pki.Kubeconfig{
+		l.tls: {
+			{Path: o.Kubeconfig, Server: l.url, User: "default", Leaf: "client-admin", Mode: o.KubeconfigMode},
+			{Path: l.kubeconfig("admin"), Server: l.url, User: "admin", Leaf: "client-admin", Mode: 0o600},
+			{Path: l.kubeconfig("controller"), Server: l.url, User: "controller", Leaf: "client-controller", Mode: 0o600},
+			{Path: l.kubeconfig("scheduler"), Server: l.url, User: "scheduler", Leaf: "client-scheduler", Mode: 0o600},
+		},
+		l.agent: {
+			{Path: filepath.Join(l.agent, "kubelet.kubeconfig"), Server: l.url, User: "kubelet", Leaf: "client-kubelet", Mode: 0o600},
+			{Path: filepath.Join(l.agent, "kubeproxy.kubeconfig"), Server: l.url, User: "kube-proxy", Leaf: "client-kube-proxy", Mode: 0o600},
+		},
 	} {
-		if err := file.Write(l.tls, l.serverCA); err != nil {
-			return fmt.Errorf("kubeconfig %s: %w", file.Path, err)
+		for _, file := range files {
+			if err := file.Write(dir, l.serverCA); err != nil {
+				return fmt.Errorf("kubeconfig %s: %w", file.Path, err)
+			}
 		}
 	}
 	return nil

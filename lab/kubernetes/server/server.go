@@ -1,5 +1,5 @@
 // Package server runs a whole Kubernetes control plane in one process: kine, kube-apiserver, kube-controller-manager,
-// kube-scheduler and the node loop. Upstream analogue: k3s's pkg/server and pkg/daemons/executor (embedded).
+// kube-scheduler, with the node's programs as its children. Upstream analogue: k3s's pkg/server and pkg/daemons/executor (embedded).
 package server
 
 import (
@@ -14,11 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"capi-mgmt/lab/kubernetes/conversion"
+	"capi-mgmt/lab/kubernetes/agent"
 	"capi-mgmt/lab/kubernetes/logging"
-	"capi-mgmt/lab/kubernetes/nodes"
 	"capi-mgmt/lab/kubernetes/options"
-	"capi-mgmt/lab/kubernetes/program"
 	"capi-mgmt/lab/kubernetes/version"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -33,34 +31,25 @@ const datastoreSocket = "kine.sock"
 
 const (
 	apiServerLimit  = 3 * time.Minute  // to become ready; a start takes 3 s, on a machine busy with builds far more
-	controllerLimit = 2 * time.Minute  // for nodes, or the default service account, after that
-	programsStop    = 5 * time.Second  // how long each may take at the end; systemd gives 90 s in all
+	controllerLimit = 3 * time.Minute  // for the node to be Ready, and the default service account, after that
+	nodeStop        = 12 * time.Second // how long each may take at the end; systemd gives 90 s in all
 	componentsStop  = 12 * time.Second //
 	apiServerStop   = 20 * time.Second //
 	pollEvery       = 50 * time.Millisecond
 )
 
-// Additions is what a server gets from code that knows particular software.
-type Additions struct {
-	Programs []program.Program // act for containers
-	Convert  conversion.Func   // converts custom resources between versions; nil: as conversion strategy None
-}
-
 // Run runs the server until SIGTERM or SIGINT, which end it without an error, or until a part of it fails.
-func Run(o *options.Server, additions Additions) error {
-	if err := run(o, additions); !errors.Is(err, errStopped) {
+func Run(o *options.Server) error {
+	if err := run(o); !errors.Is(err, errStopped) {
 		return err
 	}
 	return nil
 }
 
-func run(o *options.Server, additions Additions) error {
+func run(o *options.Server) error {
 	began := time.Now()
 	logging.Infof("Starting k3s %s (%s)", version.Release, version.Commit)
 	notify := newNotifier()
-	if o.ControlPlane != nil {
-		reportVersion(o.ControlPlane)
-	}
 	unlock, err := lock(o)
 	if err != nil {
 		return err
@@ -83,10 +72,16 @@ func run(o *options.Server, additions Additions) error {
 	}
 	defer stopDatastore()
 
+	node, err := startNode(o, parts)
+	if err != nil {
+		return err
+	}
+	defer node.stop(parts)
+
 	apiContext, stopAPIServer := context.WithCancel(context.Background())
 	defer stopAPIServer()
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
-	runAPIServer, err := newAPIServer(apiContext, o, files, additions.Convert)
+	runAPIServer, err := newAPIServer(apiContext, o, files)
 	if err != nil {
 		return err
 	}
@@ -117,47 +112,32 @@ func run(o *options.Server, additions Additions) error {
 	if err != nil {
 		return err
 	}
-	loop := nodes.New(nodes.Settings{
-		Server: o, Admin: admin, Client: client, Programs: additions.Programs, LogDir: files.logs,
-		ServingCert: files.cert("serving-kubelet"), ServingKey: files.key("serving-kubelet"), ClientCA: files.clientCA.CertPath,
-	})
 	components := []<-chan struct{}{
 		parts.start("kube-controller-manager", runManager),
 		parts.start("kube-scheduler", runScheduler),
-		parts.start("node loop", func() error { return loop.Run(componentContext) }),
+		parts.start("deploy controller", func() error { return deploy(componentContext, o, admin) }),
 	}
 	defer func() {
 		parts.stopping.Store(true)
 		notify.send(daemon.SdNotifyStopping)
-		loop.StopPrograms(programsStop)
+		node.stop(parts)
 		stopComponents()
 		parts.awaitEnd("controllers", componentsStop, components...)
 		stopAPIServer()
 		parts.awaitEnd("kube-apiserver", apiServerStop, apiServer)
 	}()
-	if err := parts.await("controllers are at work", controllerLimit, func(ctx context.Context) bool {
+	if err := node.join(parts); err != nil {
+		return err
+	}
+	if err := parts.await("the node is Ready and controllers are at work", controllerLimit, func(ctx context.Context) bool {
 		_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
-		return err == nil && loop.Ready(ctx)
+		return err == nil && node.ready(ctx, client)
 	}); err != nil {
 		return err
 	}
 	notify.send(daemon.SdNotifyReady)
 	logging.Infof("k3s is up and running after %s", time.Since(began).Round(time.Millisecond))
 	return parts.wait()
-}
-
-// reportVersion makes a workload cluster say the version that was asked for, where this build can.
-func reportVersion(plane *options.ControlPlane) {
-	wanted := plane.KubernetesVersion
-	if wanted == "" {
-		wanted = version.Upstream()
-	}
-	if err := version.Report(wanted); err != nil {
-		logging.Warnf("%v", err)
-		if err := version.Report(version.Upstream()); err != nil {
-			logging.Warnf("%v", err)
-		}
-	}
 }
 
 // lock makes this process the only server of its data folder. The kernel lets go of the lock when the process dies.

@@ -9,7 +9,13 @@ import hashlib
 import capi_lab_names as names
 import links
 
-PROTOCOL_NAMES = {"6": "tcp", "17": "udp", "132": "sctp"}
+# Neutron's names of IP protocols. nft knows only those of the host's /etc/protocols, and refuses a whole table for one it lacks.
+PROTOCOLS = {
+    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51,
+    "ospf": 89, "vrrp": 112, "pgm": 113, "sctp": 132, "udplite": 136,
+}  # fmt: skip
+ANY = (None, "any", "ip", "hopopt", "0")
+WITH_PORTS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
 
 
 def match(rule, members):
@@ -22,18 +28,15 @@ def match(rule, members):
         parts.append("ip %s { %s }" % (field, ", ".join(addresses)))
     elif rule.get("remote_ip_prefix") and not rule["remote_ip_prefix"].endswith("/0"):
         parts.append("ip %s %s" % (field, rule["remote_ip_prefix"]))
-    protocol, low, high = rule.get("protocol"), rule.get("port_range_min"), rule.get("port_range_max")
-    if protocol in (None, "any", "0"):
-        pass
-    elif protocol in ("tcp", "udp", "sctp", *PROTOCOL_NAMES):
-        name = PROTOCOL_NAMES.get(protocol, protocol)
-        parts.append("%s dport %s-%s" % (name, low, high) if low is not None else "meta l4proto " + name)
-    elif protocol in ("icmp", "1"):
-        parts.append("icmp type %s" % low if low is not None else "meta l4proto icmp")
-        if low is not None and high is not None:
-            parts.append("icmp code %s" % high)
-    else:
-        parts.append("meta l4proto " + protocol)
+    if rule.get("protocol") not in ANY:
+        number = int(PROTOCOLS.get(rule["protocol"], rule["protocol"]))
+        low, high = rule.get("port_range_min"), rule.get("port_range_max")
+        if low is None:
+            parts.append("meta l4proto %d" % number)
+        elif number in WITH_PORTS:
+            parts.append("%s dport %s-%s" % (WITH_PORTS[number], low, high))
+        else:  # ICMP's type and code
+            parts.append("icmp type %s" % low + (" icmp code %s" % high if high is not None else ""))
     return " ".join(parts)
 
 
@@ -52,9 +55,8 @@ def table(ports, groups, bridge_of):
     members = {}
     for port in ports:
         for group in port["security_groups"]:
-            members.setdefault(group, []).extend(
-                f["ip_address"] for f in port["fixed_ips"] if ":" not in f["ip_address"]
-            )
+            # allowed address pairs too, as Neutron's drivers do
+            members.setdefault(group, []).extend(addresses_of(port))
     zones, jumps, chains = [], [], []
     for port in sorted((p for p in ports if p["tap_here"]), key=lambda p: p["id"]):
         bridge, short = bridge_of(port["network_id"]), port["id"][:11]

@@ -1,5 +1,4 @@
-"""The virt driver: what a server becomes is said by the property lab_machine of its image, else by its flavor's extra spec
-lab:machine. `nspawn`: a booted machine (machine.py); `kubernetes`: a member of a cluster (control_plane.py); else Nova's fake.
+"""The virt driver: boots servers as machines (machine.py) where the image or the flavor says so (trees.py), else Nova's fake.
 
 State is kept in CAPI_LAB_STATE/nova/<server id>.json, because Nova's fake driver forgets its servers at a restart.
 """
@@ -7,39 +6,23 @@ State is kept in CAPI_LAB_STATE/nova/<server id>.json, because Nova's fake drive
 import json
 import os
 import shutil
-import threading
 
 from oslo_log import log as logging
 
-from nova import exception
 from nova.compute import power_state
 from nova.virt import driver, fake, hardware
-from nova.virt.capilab import control_plane, host
+from nova.virt.capilab import host, trees, volumes
 from nova.virt.capilab.machine import MACHINES, Machine
 
 LOG = logging.getLogger(__name__)
 RECORDS = os.path.join(host.STATE, "nova")
 
 
-def kind_of(instance):
-    """Read from system_metadata: Nova's ImageMeta drops properties it does not know."""
-    specs = (instance.flavor.extra_specs or {}) if instance.flavor else {}
-    wanted = (instance.system_metadata or {}).get("image_lab_machine") or specs.get("lab:machine")
-    if wanted == "kubernetes":
-        return "kubernetes" if control_plane.spec_of(instance.user_data) else "fake"
-    return "nspawn" if wanted == "nspawn" else "fake"
-
-
-def volume_id_of(connection_info):
-    return connection_info.get("serial") or connection_info["data"]["volume_id"]
-
-
 class LabDriver(fake.FakeDriverWithoutFakeNodes):
     def __init__(self, virtapi, read_only=False):
         super().__init__(virtapi, read_only)
         self.records = {}
-        self._loops = threading.RLock()
-        for folder in (RECORDS, MACHINES, control_plane.CLUSTERS):
+        for folder in (RECORDS, MACHINES):
             os.makedirs(folder, exist_ok=True)
 
     # -- state -------------------------------------------------------------------------------------------------------
@@ -55,20 +38,18 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
             self.instances[uuid] = fake.FakeInstance(record["name"], record["state"], uuid)
             for vif in record.get("vifs", []):
                 self._interfaces[vif] = {"id": vif}
-            if record["kind"] == "nspawn":
+            if self._is_machine(uuid):
                 self.instances[uuid].state = self._machine_state(uuid)
-            elif record["kind"] == "kubernetes" and record["state"] == power_state.RUNNING:
-                control_plane.ControlPlane(record["cluster"]).set_running(uuid, True)
         LOG.info("%d servers known, %d machines run", len(self.records),
-                 sum(1 for uuid in self.records if self._is(uuid) and Machine(uuid).runner()))  # fmt: skip
+                 sum(1 for uuid in self.records if self._is_machine(uuid) and Machine(uuid).runner()))  # fmt: skip
 
     def _save(self, uuid):
         if uuid in self.instances and uuid in self.records:
             self.records[uuid]["state"] = self.instances[uuid].state
             host.write(os.path.join(RECORDS, uuid + ".json"), json.dumps(self.records[uuid]), 0o600)
 
-    def _is(self, uuid, kind="nspawn"):
-        return self.records.get(uuid, {}).get("kind") == kind
+    def _is_machine(self, uuid):
+        return self.records.get(uuid, {}).get("kind") in trees.BOOTED
 
     def _machine_state(self, uuid):
         machine = Machine(uuid)
@@ -77,57 +58,42 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
         return power_state.PAUSED if machine.frozen() else power_state.RUNNING
 
     # -- volumes -----------------------------------------------------------------------------------------------------
-    def _loop(self, connection_info):
-        """The loop device of a volume's file, made if there is none."""
-        path = connection_info["data"].get("device_path")
-        if not path or not os.path.exists(path):
-            raise exception.NovaException("volume %s has no file" % connection_info.get("serial"))
-        with self._loops:
-            listed = host.sh("losetup", "-n", "-O", "NAME", "-j", path).split()
-            if listed:
-                device = listed[0]
-            else:
-                read_only = ["-r"] if connection_info["data"].get("access_mode") == "ro" else []
-                device = host.sh("losetup", "-f", "--show", *read_only, path).strip()
-        number = os.stat(device).st_rdev
-        return {"loop": device, "mm": "%d:%d" % (os.major(number), os.minor(number)), "path": path}
-
     def _unloop(self, uuid, volume_id, volume):
-        if any(volume_id in r.get("volumes", {}) for other, r in self.records.items() if other != uuid):
-            return  # multi-attach: another machine still has it
-        for device in host.sh("losetup", "-n", "-O", "NAME", "-j", volume["path"], check=False).split():
-            host.sh("losetup", "-d", device, check=False)
+        if not any(volume_id in r.get("volumes", {}) for other, r in self.records.items() if other != uuid):
+            volumes.release(volume["path"])  # multi-attach: not while another machine has it
 
     def _take_volumes(self, uuid, block_device_info):
-        """What Nova says is attached is what the machine gets; loop numbers may change between starts."""
-        volumes = {}
+        """What Nova says is attached is what the machine gets."""
+        taken, tags = {}, volumes.tags_of(uuid)
         for mapping in driver.block_device_info_get_mapping(block_device_info):
             info = mapping["connection_info"]
             if isinstance(info, str):
                 info = json.loads(info)
-            volumes[volume_id_of(info)] = dict(self._loop(info), dev=mapping["mount_device"])
-        self.records[uuid]["volumes"] = volumes
-        Machine(uuid).devices(volumes)
+            volume_id = volumes.id_of(info)
+            taken[volume_id] = dict(volumes.loop(info), dev=mapping["mount_device"], tag=tags.get(volume_id))
+        self.records[uuid]["volumes"] = taken
+        Machine(uuid).devices(taken)
 
     def attach_volume(self, context, connection_info, instance, mountpoint, disk_bus=None, device_type=None,
                       encryption=None):  # fmt: skip
         super().attach_volume(context, connection_info, instance, mountpoint, disk_bus, device_type, encryption)
-        if not self._is(instance.uuid):
+        if not self._is_machine(instance.uuid):
             return
-        volume_id = volume_id_of(connection_info)
-        volume = dict(self._loop(connection_info), dev=mountpoint)
-        volumes = self.records[instance.uuid].setdefault("volumes", {})
-        volumes[volume_id] = volume
+        volume_id = volumes.id_of(connection_info)
+        tag = volumes.tags_of(instance.uuid).get(volume_id)
+        volume = dict(volumes.loop(connection_info), dev=mountpoint, tag=tag)
+        taken = self.records[instance.uuid].setdefault("volumes", {})
+        taken[volume_id] = volume
         machine = Machine(instance.uuid)
-        machine.devices(volumes)
+        machine.devices(taken)
         self._save(instance.uuid)
         machine.plug(volume_id, volume, True)
 
     def detach_volume(self, context, connection_info, instance, mountpoint, encryption=None):
         super().detach_volume(context, connection_info, instance, mountpoint, encryption)
-        if not self._is(instance.uuid):
+        if not self._is_machine(instance.uuid):
             return
-        volume_id = volume_id_of(connection_info)
+        volume_id = volumes.id_of(connection_info)
         volume = self.records[instance.uuid].get("volumes", {}).pop(volume_id, None)
         if volume:
             machine = Machine(instance.uuid)
@@ -137,8 +103,8 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
             self._unloop(instance.uuid, volume_id, volume)
 
     def extend_volume(self, context, connection_info, instance, requested_size):
-        if self._is(instance.uuid):
-            host.sh("losetup", "-c", self._loop(connection_info)["loop"])
+        if self._is_machine(instance.uuid):
+            host.sh("losetup", "-c", volumes.loop(connection_info)["loop"])
 
     # -- life --------------------------------------------------------------------------------------------------------
     def spawn(self, context, instance, image_meta, injected_files, admin_password, allocations, network_info=None,
@@ -148,40 +114,23 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
                       accel_info=accel_info)  # fmt: skip
         uuid = instance.uuid
         old = self.records.get(uuid) or {}
-        kind = kind_of(instance)
         vifs = [vif["id"] for vif in network_info or []] or old.get("vifs", [])
-        record = {"uuid": uuid, "name": instance.name, "kind": kind, "vifs": vifs, "volumes": {}}
+        record = {"uuid": uuid, "name": instance.name, "kind": trees.kind_of(instance), "vifs": vifs, "volumes": {}}
         self.records[uuid] = record
         self._save(uuid)
-        if kind == "nspawn":
+        if self._is_machine(uuid):
             self._boot(instance, network_info, block_device_info, power_on)
-        elif kind == "kubernetes":
-            spec = control_plane.spec_of(instance.user_data)
-            record["cluster"] = spec["uid"]
-            for vif in network_info or []:
-                if vif["network"]["id"] == spec["networkId"]:
-                    spec.setdefault("mtu", (vif["network"].get("meta") or {}).get("mtu"))
-                    control_plane.ControlPlane(spec["uid"]).join(uuid, spec, vif["network"]["bridge"])
-                    break
-            else:
-                raise exception.NovaException("the server has no port on the cluster's network %s" % spec["networkId"])
         self._save(uuid)
 
     def _boot(self, instance, network_info, block_device_info, power_on):
         machine = Machine(instance.uuid)
-        base = os.environ["CAPI_LAB_SEED_BASE"]
-        if not os.path.isdir(base):
-            raise exception.NovaException("the base tree %s is not there: npm run lab -- prepare" % base)
+        layers, store = trees.trees_of(instance)
+        machine.settings(instance, layers)
         if network_info or not os.path.exists(machine.path("nics")):  # a resize does not pass the network on
-            machine.prepare(instance, network_info, base)
+            machine.prepare(instance, network_info, store)
         self._take_volumes(instance.uuid, block_device_info)
         if power_on:
             machine.start()
-
-    def _cluster(self, uuid):
-        """The control plane a server is a member of, or None."""
-        record = self.records.get(uuid) or {}
-        return control_plane.ControlPlane(record["cluster"]) if record.get("cluster") else None
 
     def finish_migration(self, context, migration, instance, disk_info, network_info, image_meta, resize_instance,
                          allocations, block_device_info=None, power_on=True, share_info=None):  # fmt: skip
@@ -190,42 +139,36 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
 
     def migrate_disk_and_power_off(self, context, instance, dest, flavor, network_info, block_device_info=None,
                                    timeout=0, retry_interval=0):  # fmt: skip
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             Machine(instance.uuid).stop()
 
     def finish_revert_migration(self, context, instance, network_info, migration, block_device_info=None,
                                 power_on=True, share_info=None):  # fmt: skip
         super().finish_revert_migration(context, instance, network_info, migration, block_device_info, power_on,
                                         share_info)  # fmt: skip
-        if self._is(instance.uuid) and power_on:
+        if self._is_machine(instance.uuid) and power_on:
             self._take_volumes(instance.uuid, block_device_info)
             Machine(instance.uuid).start()
         self._save(instance.uuid)
 
     def power_off(self, instance, timeout=0, retry_interval=0):
         super().power_off(instance, timeout, retry_interval)
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             Machine(instance.uuid).stop(orderly=True)
-        cluster = self._cluster(instance.uuid)
-        if cluster:
-            cluster.set_running(instance.uuid, False)
         self._save(instance.uuid)
 
     def power_on(self, context, instance, network_info, block_device_info=None, accel_info=None, share_info=None):
         super().power_on(context, instance, network_info, block_device_info, accel_info, share_info)
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             for vif in network_info or []:
                 host.ensure_bridge(vif["network"]["bridge"])
             self._take_volumes(instance.uuid, block_device_info)
             Machine(instance.uuid).start()
-        cluster = self._cluster(instance.uuid)
-        if cluster:
-            cluster.set_running(instance.uuid, True)
         self._save(instance.uuid)
 
     def reboot(self, context, instance, network_info, reboot_type, block_device_info=None, bad_volumes_callback=None,
                accel_info=None, share_info=None):  # fmt: skip
-        if self._is(instance.uuid) and instance.uuid in self.instances:
+        if self._is_machine(instance.uuid) and instance.uuid in self.instances:
             Machine(instance.uuid).stop(orderly=reboot_type.lower() != "hard")
         return super().reboot(
             context,
@@ -249,16 +192,13 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
         record = self.records.get(uuid)
         if not record:
             return
-        if record["kind"] == "nspawn":
+        if self._is_machine(uuid):
             machine = Machine(uuid)
             machine.stop(orderly=False)
             for volume_id, volume in record.get("volumes", {}).items():
                 self._unloop(uuid, volume_id, volume)
             if destroy_disks:
                 shutil.rmtree(machine.dir, ignore_errors=True)
-        cluster = self._cluster(uuid)
-        if cluster:
-            cluster.leave(uuid)
         self.records.pop(uuid, None)
         try:
             os.unlink(os.path.join(RECORDS, uuid + ".json"))
@@ -266,11 +206,11 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
             pass
 
     def pause(self, instance):
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             Machine(instance.uuid).freeze(True)
 
     def unpause(self, instance):
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             Machine(instance.uuid).freeze(False)
 
     def suspend(self, context, instance):
@@ -281,22 +221,22 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
 
     def default_root_device_name(self, instance, image_meta, root_bdm):
         """/dev/vda for machines, so that volumes are vdb, vdc and so on whatever bus the image names."""
-        if kind_of(instance) != "nspawn":
+        if trees.kind_of(instance) not in trees.BOOTED:
             raise NotImplementedError()  # Nova's own choice
         return (image_meta and image_meta.properties.get("img_root_device_name")) or "/dev/vda"
 
     # -- looking -----------------------------------------------------------------------------------------------------
     def get_info(self, instance, use_cache=True):
         info = super().get_info(instance, use_cache)
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             self.instances[instance.uuid].state = self._machine_state(instance.uuid)
             return hardware.InstanceInfo(state=self.instances[instance.uuid].state)
         return info
 
     def get_console_output(self, context, instance):
-        if self._is(instance.uuid):
+        if self._is_machine(instance.uuid):
             return Machine(instance.uuid).console().encode()
         return super().get_console_output(context, instance)
 
     def instance_on_disk(self, instance):
-        return self._is(instance.uuid) and os.path.isdir(Machine(instance.uuid).dir)
+        return self._is_machine(instance.uuid) and os.path.isdir(Machine(instance.uuid).dir)

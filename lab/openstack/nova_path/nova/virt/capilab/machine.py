@@ -1,23 +1,22 @@
-"""A server that is really booted: a systemd-nspawn machine on an overlay of the seed's base tree.
+"""A server that is really booted: a systemd-nspawn machine on an overlay of prepared trees.
 
-Files: CAPI_LAB_STATE/machines/<server id>/{up,work,root,console.log,nics,devices,machine.env,tmpfiles.d}; machine.sh runs it.
-Upstream analogue: nova.virt.libvirt's guest and config drive.
+Files: CAPI_LAB_STATE/machines/<server id>/{up,work,root,console.log,nics,machine.env,tmpfiles.d}, of a node also containerd;
+machine.sh runs it.
+Upstream analogue: nova.virt.libvirt's guest.
 """
 
-import base64
-import json
 import os
 import signal
 import time
 
 from nova import exception
-from nova.virt.capilab import host
+from nova.virt.capilab import cloud_init, host, trees, volumes
 
 MACHINES = os.path.join(host.STATE, "machines")
 CGROUPS = "/sys/fs/cgroup"
 UNIFIED = os.path.exists(CGROUPS + "/cgroup.controllers")
 RUNNER = os.environ["CAPI_LAB_MACHINE_RUNNER"]
-# orderly power off: k3s on the seed needs 3-5 s to close its database
+# orderly power off: a control plane takes 12 s, k3s on the seed 3-5 s to close its database
 STOP_SECONDS = 20
 
 
@@ -114,8 +113,20 @@ class Machine:
                     time.sleep(0.05)
 
     # -- what the machine finds when it boots ------------------------------------------------------------------------
-    def prepare(self, instance, network_info, base):
-        """Writes the overlay's cloud-init seed, the list of network cards and the runner's settings."""
+    def settings(self, instance, layers):
+        """The runner's settings; a resize changes them."""
+        settings = {
+            "NAME": self.name,
+            "HOSTNAME": instance.hostname or "lab",
+            "UUID": self.uuid.replace("-", ""),
+            "BASE": ":".join(layers),
+            "MEMORY": instance.flavor.memory_mb << 20,
+            "VCPUS": instance.flavor.vcpus,
+        }
+        host.write(self.path("machine.env"), "".join("LM_%s=%s\n" % pair for pair in settings.items()))
+
+    def prepare(self, instance, network_info, store):
+        """Writes the overlay's cloud-init seed and the list of network cards; links the image store."""
         for name in ("up", "work", "root", "tmpfiles.d"):
             os.makedirs(self.path(name), exist_ok=True)
         os.chmod(self.path("up"), 0o755)
@@ -125,87 +136,27 @@ class Machine:
             bridge = host.ensure_bridge(vif["network"]["bridge"])
             mtu = (vif["network"].get("meta") or {}).get("mtu") or 1500
             cards.append("%s %s %s tap%s %s\n" % (device, vif["address"], mtu, vif["id"][:11], bridge))
-            ethernets[device] = ethernet(vif["network"], mtu, first=index == 0)
+            ethernets[device] = cloud_init.ethernet(vif["network"], mtu, first=index == 0)
             resolvers += ethernets[device]["nameservers"]["addresses"]
         host.write(self.path("nics"), "".join(cards))
-        hostname = instance.hostname or "lab"
-        host.write(
-            self.path("machine.env"),
-            "LM_NAME=%s\nLM_HOSTNAME=%s\nLM_UUID=%s\nLM_BASE=%s\n"
-            % (self.name, hostname, self.uuid.replace("-", ""), base),
-        )
-        self._cloud_init(instance, hostname, ethernets)
+        cloud_init.write_files(self.path("up"), instance, ethernets)
+        if store and not os.path.exists(self.path("containerd")):
+            trees.link_store(store, self.path("containerd"))
         if not os.path.exists(self.path("up", "etc/machine-id")):
             host.write(self.path("up", "etc/machine-id"), self.uuid.replace("-", "") + "\n", 0o444)
         host.write(self.path("up", "etc/resolv.conf"), "".join("nameserver %s\n" % r for r in resolvers))
 
-    def _cloud_init(self, instance, hostname, ethernets):
-        """The NoCloud data source. JSON is YAML."""
-        metadata = {
-            "instance-id": self.uuid,
-            "local-hostname": hostname,
-            "hostname": hostname,
-            "availability-zone": instance.availability_zone,
-            "name": instance.display_name,
-            "meta": dict(instance.metadata or {}),
-        }
-        if instance.key_data:
-            metadata["public-keys"] = [instance.key_data.strip()]
-        user_data = base64.b64decode(instance.user_data) if instance.user_data else b"#cloud-config\n{}\n"
-        seed = self.path("up", "var/lib/cloud/seed/nocloud")
-        host.write(seed + "/meta-data", json.dumps(metadata, indent=1) + "\n")
-        host.write(seed + "/user-data", user_data, 0o600)
-        host.write(seed + "/network-config", json.dumps({"version": 2, "ethernets": ethernets}, indent=1) + "\n")
-        properties = instance.system_metadata or {}
-        user = properties.get("image_lab_user") or properties.get("image_os_admin_user") or "ubuntu"
-        settings = {
-            "datasource_list": ["NoCloud"],
-            "manage_etc_hosts": True,
-            "locale": "C.UTF-8",
-            "apt": {"preserve_sources_list": True},
-            "system_info": {
-                "default_user": {
-                    "name": user,
-                    "lock_passwd": True,
-                    "gecos": "Lab",
-                    "sudo": ["ALL=(ALL) NOPASSWD:ALL"],
-                    "shell": "/bin/bash",
-                }
-            },
-        }
-        host.write(self.path("up", "etc/cloud/cloud.cfg.d/99-lab.cfg"), json.dumps(settings, indent=1) + "\n")
-
-    def devices(self, volumes):
-        """Block devices and their links, made at every start of the machine: there is no udev in it."""
-        lines = ["d /dev/disk 0755 root root -", "d /dev/disk/by-id 0755 root root -"]
-        for volume_id, volume in volumes.items():
-            for node in (volume["dev"], volume["loop"]):
-                lines.append("b %s 0660 root disk - %s" % (node, volume["mm"]))
-            name = os.path.basename(volume["dev"])
-            lines.append("L+ /dev/disk/by-id/virtio-%s - - - - ../../%s" % (volume_id[:20], name))
-        host.write(self.path("tmpfiles.d", "lab-volumes.conf"), "\n".join(lines) + "\n")
-        host.write(self.path("devices"), "".join(volume["mm"] + "\n" for volume in volumes.values()))
+    def devices(self, volumes_by_id):
+        host.write(self.path("tmpfiles.d", "lab-volumes.conf"), volumes.tmpfiles(volumes_by_id))
 
     def plug(self, volume_id, volume, add):
         """The same in the running machine."""
         if not self.runner():
             return
-        rules = "%s/devices/%s/devices.%s" % (CGROUPS, self.name, "allow" if add else "deny")
-        if os.path.exists(rules):
-            with open(rules, "w") as file:
-                file.write("b %s rwm" % volume["mm"])
         leader = self.leader()
         if not leader:
             return
-        link = "/dev/disk/by-id/virtio-" + volume_id[:20]
-        nodes = "%s %s" % (volume["dev"], volume["loop"])
-        if add:
-            script = (
-                "mkdir -p /dev/disk/by-id; for d in %s; do [ -b $d ] || mknod $d b %s; chmod 660 $d; chgrp disk $d; done;"
-                " ln -sfn ../../%s %s" % (nodes, volume["mm"].replace(":", " "), os.path.basename(volume["dev"]), link)
-            )
-        else:
-            script = "rm -f %s %s" % (link, nodes)
+        script = volumes.plug_script(volume_id, volume, add)
         host.sh("nsenter", "-t", str(leader), "-m", "/bin/sh", "-c", script, check=add)
 
     def console(self, size=100000):
@@ -216,33 +167,3 @@ class Machine:
                 return file.read().decode("utf-8", "replace")
         except OSError:
             return ""
-
-
-def ethernet(network, mtu, first):
-    """netplan's settings of one card.
-
-    No `match: macaddress`: netplan makes PermanentMACAddress= of it, which a veth does not have. accept-ra off: networkd
-    would hold network-online back for 12 s, waiting for a router advertisement.
-    """
-    card = {
-        "accept-ra": False,
-        "mtu": mtu,
-        "dhcp4": False,
-        "dhcp6": False,
-        "addresses": [],
-        "routes": [],
-        "nameservers": {"addresses": []},
-    }
-    for subnet in network["subnets"]:
-        length = subnet["cidr"].split("/")[1]
-        card["addresses"] += ["%s/%s" % (ip["address"], length) for ip in subnet["ips"]]
-        card["routes"] += [
-            {"to": route["cidr"], "via": route["gateway"]["address"]}
-            for route in subnet["routes"] or []
-            if route.get("gateway")
-        ]
-        gateway = (subnet["gateway"] or {}).get("address")
-        if gateway and first:
-            card["routes"].append({"to": "::/0" if subnet["version"] == 6 else "0.0.0.0/0", "via": gateway})
-        card["nameservers"]["addresses"] += [resolver["address"] for resolver in subnet["dns"]]
-    return card

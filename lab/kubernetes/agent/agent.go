@@ -1,0 +1,148 @@
+// Package agent runs k3s's own node: containerd, kubelet and kube-proxy, each a process of this executable under another name.
+// Upstream analogue: k3s's pkg/agent.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"capi-mgmt/lab/kubernetes/bundle"
+	"capi-mgmt/lab/kubernetes/logging"
+	"capi-mgmt/lab/kubernetes/options"
+	"capi-mgmt/lab/kubernetes/pki"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// Socket is where containerd listens, k3s's path.
+const Socket = stateDir + "/containerd.sock"
+
+// stateDir is containerd's own: what is gone after a boot.
+const stateDir = "/run/k3s/containerd"
+
+// Node is the machine as a node of the cluster: its configuration is written, its programs are in bin.
+type Node struct {
+	options *options.Server
+	dir     string // DATA-DIR/agent
+	bin     string
+	host    host
+	booted  metav1.Time
+}
+
+// Dir is the folder of the node's files below the data folder. Certificates and kubeconfigs are put there by the server.
+func Dir(o *options.Server) string { return filepath.Join(o.DataDir, "agent") }
+
+// CrictlConfig is the file that tells crictl where containerd is.
+func CrictlConfig(dataDir string) string {
+	return filepath.Join(dataDir, "agent", "etc", "crictl.yaml")
+}
+
+// Programs is the folder of the programs that this executable carries, as the last start left it.
+func Programs(dataDir string) string { return filepath.Join(dataDir, "data", "current", "bin") }
+
+// Prepare unpacks the programs, writes all configuration, and sets what the kernel needs for pods.
+func Prepare(o *options.Server) (*Node, error) {
+	bin, err := bundle.Extract(filepath.Join(o.DataDir, "data"))
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{options: o, dir: Dir(o), bin: bin, host: examine(os.DirFS("/")), booted: metav1.Now().Rfc3339Copy()}
+	logging.Infof("this machine: %s", n.host)
+	resolvConf, err := n.resolvConf("/etc/resolv.conf")
+	if err != nil {
+		return nil, err
+	}
+	registries, err := readRegistries(o.PrivateRegistry)
+	if err != nil {
+		return nil, err
+	}
+	containerd, err := n.containerdConfig(registries)
+	if err != nil {
+		return nil, err
+	}
+	kubelet, err := n.kubeletConfig(resolvConf)
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := registries.hosts(o.NoDefaultEndpoint)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.PrivateRegistry, err)
+	}
+	if err := os.RemoveAll(n.path("etc", "containerd", "certs.d")); err != nil { // registries that are no longer named
+		return nil, err
+	}
+	for host, content := range hosts {
+		err = errors.Join(err, pki.WriteFile(n.path("etc", "containerd", "certs.d", host, "hosts.toml"), content, 0o600))
+	}
+	err = errors.Join(err,
+		pki.WriteFile(n.path("etc", "containerd", "config.toml"), containerd, 0o600),
+		pki.WriteFile(n.path("etc", "kubelet.conf.d", "00-k3s-defaults.conf"), kubelet, 0o600),
+		pki.WriteFile(CrictlConfig(o.DataDir), []byte("runtime-endpoint: unix://"+Socket+"\n"), 0o644))
+	for _, folder := range []string{n.path("pod-manifests"), n.path("etc", "cni", "net.d"), n.path("containerd")} {
+		err = errors.Join(err, os.MkdirAll(folder, 0o700))
+	}
+	setKernel()
+	return n, err
+}
+
+func (n *Node) path(parts ...string) string {
+	return filepath.Join(append([]string{n.dir}, parts...)...)
+}
+
+// RunContainerd runs containerd until ctx ends. Containers go on without it, and it finds them again.
+func (n *Node) RunContainerd(ctx context.Context) error {
+	log, err := os.OpenFile(n.path("containerd", "containerd.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return child{name: "containerd", arguments: []string{"--config", n.path("etc", "containerd", "config.toml")},
+		environment: n.containerdEnvironment(os.Environ()), log: log}.run(ctx)
+}
+
+// ContainerdReady says whether containerd answers the kubelet's interface.
+func (n *Node) ContainerdReady(ctx context.Context) bool {
+	connection, err := grpc.NewClient("unix://"+Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return false
+	}
+	defer connection.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err = runtimeapi.NewRuntimeServiceClient(connection).Version(ctx, &runtimeapi.VersionRequest{})
+	return err == nil
+}
+
+// ImportImages loads the image archives that an operator put into agent/images, as k3s does where there is no registry.
+func (n *Node) ImportImages(ctx context.Context) error {
+	archives, err := filepath.Glob(n.path("images", "*.tar"))
+	if err != nil {
+		return err
+	}
+	for _, archive := range archives {
+		began := time.Now()
+		importer := child{name: "ctr", arguments: []string{"--address", Socket, "--namespace", "k8s.io", "images", "import", archive}}
+		if err := importer.run(ctx); err != nil {
+			return fmt.Errorf("images of %s: %w", archive, err)
+		}
+		logging.Infof("imported images of %s in %s", archive, time.Since(began).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// RunKubelet runs the kubelet until ctx ends.
+func (n *Node) RunKubelet(ctx context.Context) error {
+	return child{name: "kubelet", arguments: n.kubeletArguments()}.run(ctx)
+}
+
+// RunProxy runs kube-proxy until ctx ends.
+func (n *Node) RunProxy(ctx context.Context) error {
+	return child{name: "kube-proxy", arguments: n.proxyArguments()}.run(ctx)
+}

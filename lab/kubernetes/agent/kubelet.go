@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// kubeletConfig is k3s's drop-in of the kubelet's configuration. An operator's own files beside it win.
+func (n *Node) kubeletConfig(resolvConf string) ([]byte, error) {
+	o := n.options
+	config := table{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+		"address": "0.0.0.0", "healthzBindAddress": "127.0.0.1",
+		"authentication": table{
+			"anonymous": table{"enabled": false}, "webhook": table{"enabled": true}, "x509": table{"clientCAFile": n.path("client-ca.crt")},
+		},
+		"authorization": table{"mode": "Webhook"},
+		"tlsCertFile":   n.path("serving-kubelet.crt"), "tlsPrivateKeyFile": n.path("serving-kubelet.key"),
+		"clusterDomain": o.ClusterDomain, "clusterDNS": []string{o.ServiceAddress(10)}, "resolvConf": resolvConf,
+		"containerRuntimeEndpoint": "unix://" + Socket, "staticPodPath": n.path("pod-manifests"),
+		"volumePluginDir": n.path("libexec", "kubernetes", "kubelet-plugins", "volume", "exec"),
+		"providerID":      "k3s://" + o.NodeName, "cgroupDriver": "cgroupfs", "failSwapOn": false, "serializeImagePulls": false,
+		"protectKernelDefaults":  o.ProtectKernelDefaults,
+		"evictionHard":           table{"imagefs.available": "5%", "nodefs.available": "5%"},
+		"evictionMinimumReclaim": table{"imagefs.available": "10%", "nodefs.available": "10%"},
+	}
+	if n.host.systemd {
+		config["cgroupDriver"] = "systemd"
+	}
+	if n.host.groupsV1 {
+		config["failCgroupV1"] = false
+	}
+	if n.host.sharedDisks {
+		config["evictionHard"] = table{"imagefs.available": "5%", "nodefs.available": "0%", "nodefs.inodesFree": "0%"}
+	}
+	return yaml.Marshal(config)
+}
+
+func (n *Node) kubeletArguments() []string {
+	o := n.options
+	labels := append([]string{"node.kubernetes.io/instance-type=k3s"}, o.NodeLabels...)
+	arguments := []string{
+		"--config-dir=" + n.path("etc", "kubelet.conf.d"), "--kubeconfig=" + n.path("kubelet.kubeconfig"),
+		"--hostname-override=" + o.NodeName, "--node-ip=" + o.NodeAddress, "--node-labels=" + strings.Join(labels, ","),
+	}
+	if len(o.NodeTaints) > 0 {
+		arguments = append(arguments, "--register-with-taints="+strings.Join(o.NodeTaints, ","))
+	}
+	return further(arguments, o.KubeletArguments)
+}
+
+// proxyArguments leaves the kernel's connection tracking alone, as k3s does: only the first network namespace may set it.
+func (n *Node) proxyArguments() []string {
+	o := n.options
+	return further([]string{
+		"--kubeconfig=" + n.path("kubeproxy.kubeconfig"), "--hostname-override=" + o.NodeName, "--proxy-mode=iptables",
+		"--cluster-cidr=" + o.ClusterCIDR, "--healthz-bind-address=127.0.0.1",
+		"--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0s", "--conntrack-tcp-timeout-close-wait=0s",
+	}, o.ProxyArguments)
+}
+
+// further adds the operator's name=value arguments; they come last and so win.
+func further(arguments, given []string) []string {
+	for _, argument := range given {
+		arguments = append(arguments, "--"+strings.TrimPrefix(argument, "--"))
+	}
+	return arguments
+}

@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// registries is k3s's registries.yaml.
+type registries struct {
+	Mirrors map[string]struct {
+		Endpoints []string `json:"endpoint"`
+	} `json:"mirrors"`
+	Configs map[string]registry `json:"configs"`
+}
+
+type registry struct {
+	Auth struct {
+		Username      string `json:"username"`
+		Password      string `json:"password"`
+		Auth          string `json:"auth"`
+		IdentityToken string `json:"identity_token"`
+	} `json:"auth"`
+	TLS trust `json:"tls"`
+}
+
+type trust struct {
+	CA                 string `json:"ca_file"`
+	Certificate        string `json:"cert_file"`
+	Key                string `json:"key_file"`
+	InsecureSkipVerify bool   `json:"insecure_skip_verify"`
+}
+
+// every is containerd's name for the registries without a folder of their own, `*` in registries.yaml.
+const every = "_default"
+
+// readRegistries reads the file, which need not be there. A key that k3s does not know is refused.
+func readRegistries(path string) (*registries, error) {
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	r := &registries{}
+	if err := yaml.UnmarshalStrict(content, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// logins are the registries' passwords, as containerd's configuration has them.
+func (r *registries) logins() table {
+	logins := table{}
+	for host, config := range r.Configs {
+		if auth := config.Auth; auth != (registry{}).Auth {
+			logins[host] = table{"auth": table{
+				"username": auth.Username, "password": auth.Password, "auth": auth.Auth, "identitytoken": auth.IdentityToken,
+			}}
+		}
+	}
+	return logins
+}
+
+// hosts gives the content of containerd's hosts.toml by registry, for each that has mirrors or a trust of its own.
+// mirrorsOnly leaves out the registry itself where it has mirrors.
+func (r *registries) hosts(mirrorsOnly bool) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for host, config := range r.Configs {
+		if config.TLS != (trust{}) {
+			files[host] = []byte(fmt.Sprintf("server = %q\n", "https://"+serverOf(host)) + config.TLS.lines(""))
+		}
+	}
+	for host, mirror := range r.Mirrors {
+		var server string
+		sections := make([]string, len(mirror.Endpoints))
+		for index, address := range mirror.Endpoints {
+			endpoint, err := url.Parse(address)
+			if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
+				return nil, fmt.Errorf("mirror of %s: %q is not an http or https URL", host, address)
+			}
+			settings := r.Configs[endpoint.Host].TLS.lines("  ")
+			// Below a server's root containerd finds the API by itself (/v2); elsewhere the address is taken as it is.
+			if endpoint.Path = strings.TrimSuffix(endpoint.Path, "/"); endpoint.Path != "" && endpoint.Path != "/v2" {
+				settings += "  override_path = true\n"
+			}
+			sections[index] = fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s", endpoint, settings)
+			if mirrorsOnly { // the last mirror stands where the registry itself would
+				server = fmt.Sprintf("server = %q\n", endpoint) + strings.ReplaceAll(settings, "  ", "")
+			}
+		}
+		switch {
+		case server != "":
+			sections = sections[:len(sections)-1]
+		case files[host] != nil:
+			server = string(files[host])
+		case host != "*" && host != every:
+			server = fmt.Sprintf("server = %q\n", "https://"+serverOf(host))
+		}
+		if host == "*" {
+			host = every
+		}
+		files[host] = []byte(server + strings.Join(sections, ""))
+	}
+	return files, nil
+}
+
+// serverOf is the host that answers for a registry's name.
+func serverOf(registry string) string {
+	if registry == "docker.io" {
+		return "registry-1.docker.io"
+	}
+	return registry
+}
+
+// lines are whom to trust and what to show, as hosts.toml has it.
+func (t trust) lines(indent string) (text string) {
+	if t.CA != "" {
+		text += fmt.Sprintf("%sca = %q\n", indent, t.CA)
+	}
+	if t.Certificate != "" {
+		text += fmt.Sprintf("%sclient = [[%q, %q]]\n", indent, t.Certificate, t.Key)
+	}
+	if t.InsecureSkipVerify {
+		text += indent + "skip_verify = true\n"
+	}
+	return text
+}

@@ -1,0 +1,87 @@
+package cinder
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/container-storage-interface/spec/lib/go/csi"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+	"k8s.io/klog/v2"
+	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
+)
+
+// Identity says what the driver is.
+type Identity struct {
+	csi.UnimplementedIdentityServer
+}
+
+// GetPluginInfo names the driver.
+func (Identity) GetPluginInfo(context.Context, *csi.GetPluginInfoRequest) (*csi.GetPluginInfoResponse, error) {
+	return &csi.GetPluginInfoResponse{Name: DriverName, VendorVersion: "lab"}, nil
+}
+
+// GetPluginCapabilities says that it has a controller and grows volumes in use.
+func (Identity) GetPluginCapabilities(context.Context, *csi.GetPluginCapabilitiesRequest) (*csi.GetPluginCapabilitiesResponse, error) {
+	service := &csi.PluginCapability_Service{Type: csi.PluginCapability_Service_CONTROLLER_SERVICE}
+	expansion := &csi.PluginCapability_VolumeExpansion{Type: csi.PluginCapability_VolumeExpansion_ONLINE}
+	return &csi.GetPluginCapabilitiesResponse{Capabilities: []*csi.PluginCapability{
+		{Type: &csi.PluginCapability_Service_{Service: service}},
+		{Type: &csi.PluginCapability_VolumeExpansion_{VolumeExpansion: expansion}},
+	}}, nil
+}
+
+// Probe says that the driver is ready.
+func (Identity) Probe(context.Context, *csi.ProbeRequest) (*csi.ProbeResponse, error) {
+	return &csi.ProbeResponse{Ready: wrapperspb.Bool(true)}, nil
+}
+
+// Serve answers on a socket what the register function adds, until the listener fails. Endpoint: unix://PATH, the path
+// absolute with or without its first slash, as upstream has it.
+func Serve(endpoint string, register func(*grpc.Server)) error {
+	path := "/" + strings.TrimLeft(strings.TrimPrefix(endpoint, "unix:"), "/")
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	server := grpc.NewServer(grpc.UnaryInterceptor(logged))
+	register(server)
+	return server.Serve(listener)
+}
+
+func logged(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	response, err := handler(ctx, request)
+	if err != nil {
+		klog.ErrorS(err, "failed", "call", filepath.Base(info.FullMethod))
+	} else {
+		klog.V(2).InfoS("done", "call", filepath.Base(info.FullMethod))
+	}
+	return response, err
+}
+
+// Registration tells the kubelet of the driver. Upstream analogue: the sidecar node-driver-registrar, which no module
+// registry serves.
+type Registration struct {
+	registration.UnimplementedRegistrationServer
+	// Socket is the driver's socket as the kubelet finds it.
+	Socket string
+}
+
+// GetInfo says what is registered.
+func (r Registration) GetInfo(context.Context, *registration.InfoRequest) (*registration.PluginInfo, error) {
+	return &registration.PluginInfo{Type: registration.CSIPlugin, Name: DriverName, Endpoint: r.Socket, SupportedVersions: []string{"1.0.0"}}, nil
+}
+
+// NotifyRegistrationStatus ends the program where the kubelet refused it: the pod's restart is the next try.
+func (Registration) NotifyRegistrationStatus(_ context.Context, status *registration.RegistrationStatus) (*registration.RegistrationStatusResponse, error) {
+	if !status.PluginRegistered {
+		klog.Fatalf("the kubelet refused the driver: %s", status.Error)
+	}
+	return &registration.RegistrationStatusResponse{}, nil
+}

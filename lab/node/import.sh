@@ -1,0 +1,38 @@
+#!/bin/bash
+# import.sh BIN ARCHIVE STORE PAUSE: unpacks the images of an OCI archive into STORE, a containerd root, with containerd itself.
+# It is linked into each machine: an image is unpacked once whatever the machines.
+set -euo pipefail
+BIN=$1 ARCHIVE=$2 STORE=$3 PAUSE=$4
+rm -rf "$STORE"
+mkdir -p "$STORE"
+run=$(mktemp -d)
+cat >"$run/config.toml" <<END
+version = 3
+root = '$STORE'
+state = '$run/state'
+disabled_plugins = ['io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime', 'io.containerd.grpc.v1.cri']
+[grpc]
+  address = '$run/socket'
+[ttrpc]
+  address = '$run/socket.ttrpc'
+END
+unshare -m -n --propagation private "$BIN/containerd" --config "$run/config.toml" >"$run/log" 2>&1 &
+containerd=$!
+trap 'kill $containerd; wait $containerd || true; rm -rf "$run"' EXIT
+ctr() { "$BIN/ctr" -a "$run/socket" -n k8s.io "$@"; }
+for _ in $(seq 300); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
+ctr images import --local --discard-unpacked-layers --snapshotter overlayfs "$ARCHIVE" >"$run/import" 2>&1 || {
+  tail -20 "$run/import" "$run/log"
+  exit 1
+}
+# as the kubelet's image service would have left them; pause is never collected
+names=$(ctr images ls -q)
+for name in $names; do ctr images label "$name" io.cri-containerd.image=managed >/dev/null; done
+ctr images label "$PAUSE" io.cri-containerd.pinned=pinned >/dev/null
+# the layers are unpacked: only then the packed ones go, half of the store
+ctr content prune references >/dev/null
+for _ in $(seq 60); do
+  [ "$(du -sm "$STORE/io.containerd.content.v1.content" | cut -f1)" -lt 10 ] && break
+  sleep 0.5
+done
+echo "$names"
