@@ -23,8 +23,8 @@ export interface NodeRelease {
   version: string;
   /** Folder of the programs, by upstream's names; it is named by what it holds. */
   programs: string;
-  /** OCI archive of the images that are there before anything is pulled; its path is named by what it holds. */
-  archive: string;
+  /** OCI image layout of what is there before anything is pulled; its path is named by what it holds. */
+  images: string;
 }
 
 const sourceDir = join(projectDir, "lab", "node");
@@ -86,7 +86,7 @@ async function buildNode(release: NodeRelease, dir: string, note: (text: string)
   const settings = join(tree, "etc", "containerd", "config.toml");
   writeFileSync(settings, readFileSync(settings, "utf8").replace("@PAUSE@", pause));
   const script = join(sourceDir, "import.sh");
-  await run(script, [release.programs, release.archive, join(dir, "store"), pause], { onLine: note });
+  await run(script, [release.programs, release.images, join(dir, "store"), pause], { onLine: note });
 }
 
 /** The sandbox's image as this version of kubeadm names it. */
