@@ -24,8 +24,8 @@ export interface NodeRelease {
   version: string;
   /** Folders with programs by upstream's names, the first that has one counts; they are named by what they hold. */
   programs: readonly string[];
-  /** OCI image layout of what is there before anything is pulled; its path is named by what it holds. */
-  images: string;
+  /** OCI archive of the images that are there before anything is pulled; its path is named by what it holds. */
+  archive: string;
 }
 
 const sourceDir = join(projectDir, "lab", "node");
@@ -86,7 +86,7 @@ async function buildNode(release: NodeRelease, dir: string, note: (text: string)
   const pause = await pauseImage(release);
   const settings = join(tree, "etc", "containerd", "config.toml");
   writeFileSync(settings, readFileSync(settings, "utf8").replace("@PAUSE@", pause));
-  const words = [join(tree, "usr/local/bin"), release.images, join(dir, "store"), pause];
+  const words = [join(tree, "usr/local/bin"), release.archive, join(dir, "store"), pause];
   await run(join(sourceDir, "import.sh"), words, { onLine: note });
 }
 
