@@ -1,6 +1,6 @@
 #!/bin/bash
 # import.sh BIN ARCHIVE STORE PAUSE: unpacks the images of an OCI archive into STORE, a containerd root, with containerd itself.
-# It is linked into each machine: an image is unpacked once whatever the machines.
+# STORE is linked into each machine: an image is unpacked once whatever the machines.
 set -euo pipefail
 BIN=$1 ARCHIVE=$2 STORE=$3 PAUSE=$4
 rm -rf "$STORE"
@@ -22,7 +22,7 @@ trap 'kill $containerd; wait $containerd || true; rm -rf "$run"' EXIT
 ctr() { "$BIN/ctr" -a "$run/socket" -n k8s.io "$@"; }
 for _ in $(seq 300); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
 ctr images import --local --discard-unpacked-layers --snapshotter overlayfs "$ARCHIVE" >"$run/import" 2>&1 || {
-  tail -20 "$run/import" "$run/log"
+  tail -n 20 "$run/import" "$run/log"
   exit 1
 }
 # as the kubelet's image service would have left them; pause is never collected
