@@ -57,10 +57,10 @@ export async function removeNetwork(): Promise<void> {
     await run("ip", ["link", "del", hostInterface], { allowFailure: true });
 }
 
-/** Namespaces of this kind of lab: the site, its routers (labr-) and control planes (labc-). */
+/** Namespaces of this kind of lab: the site, its routers (labr-), balancers (labb-) and control planes (labc-). */
 function labNamespaces(): string[] {
   if (!existsSync("/run/netns")) return [];
-  return readdirSync("/run/netns").filter((name) => name === namespace || /^lab[rc]-/.test(name));
+  return readdirSync("/run/netns").filter((name) => name === namespace || /^lab[rbc]-/.test(name));
 }
 
 async function exists(device: string, options: string[]): Promise<boolean> {

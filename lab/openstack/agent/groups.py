@@ -6,8 +6,8 @@ Upstream analogue: neutron's iptables_hybrid firewall driver.
 
 import hashlib
 
+import capi_lab_links as links
 import capi_lab_names as names
-import links
 
 PROTOCOL_NAMES = {"6": "tcp", "17": "udp", "132": "sctp"}
 

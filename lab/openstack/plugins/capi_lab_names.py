@@ -26,5 +26,9 @@ def router_namespace(router_id):
     return "labr-" + router_id[:11]
 
 
+def balancer_namespace(load_balancer_id):
+    return "labb-" + load_balancer_id[:11]
+
+
 def control_plane_namespace(cluster_uid):
     return "labc-" + cluster_uid[:11]
