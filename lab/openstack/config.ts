@@ -235,14 +235,14 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
       api_settings: {
         bind_host: "127.0.0.1",
         auth_strategy: "keystone",
-        enabled_provider_drivers: "amphora:lab without load balancer machines",
+        enabled_provider_drivers: "amphora:HAProxy in namespaces of the lab",
         default_provider_driver: "amphora",
         api_base_uri: publicUrl("octavia"),
       },
       oslo_messaging: { topic: "octavia_prov" },
       controller_worker: {
         workers: 1,
-        amphora_driver: "amphora_noop_driver",
+        amphora_driver: "capi_lab_haproxy",
         compute_driver: "compute_noop_driver",
         network_driver: "capi_lab_network",
         image_driver: "image_noop_driver",
@@ -251,6 +251,11 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         amp_image_tag: "amphora",
         amp_boot_network_list: "00000000-0000-0000-0000-000000000001",
         amp_flavor_id: 1,
+      },
+      haproxy_amphora: {
+        base_path: `${data}/octavia/balancers`,
+        // upstream's 50000 a listener are more open files than many hosts allow
+        default_connection_limit: 1000,
       },
       certificates: {
         cert_manager: "local_cert_manager",

@@ -9,6 +9,7 @@ const packages = [
     "mariadb-server",
     "rabbitmq-server",
     "nftables",
+    "haproxy",
     "systemd-container",
     "mmdebstrap",
     "xfsprogs",

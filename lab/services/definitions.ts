@@ -198,7 +198,7 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     }),
     cinderDaemon("cinder-scheduler", "cinder.cmd.scheduler"),
     cinderDaemon("cinder-volume", "cinder.cmd.volume"),
-    daemon("octavia-worker", "octavia.cmd.octavia_worker", "octavia.conf", [], () =>
+    daemon("octavia-worker", "capi_lab_health", "octavia.conf", [], () =>
       health.connectedTo("octavia-worker", ports.rabbitmq),
     ),
     {

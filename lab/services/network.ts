@@ -57,10 +57,10 @@ export async function removeNetwork(): Promise<void> {
     await run("ip", ["link", "del", hostInterface], { allowFailure: true });
 }
 
-/** Namespaces of this kind of lab: the site and its routers (labr-). */
+/** Namespaces of this kind of lab: the site, its routers (labr-) and load balancers (labb-). */
 function labNamespaces(): string[] {
   if (!existsSync("/run/netns")) return [];
-  return readdirSync("/run/netns").filter((name) => name === namespace || name.startsWith("labr-"));
+  return readdirSync("/run/netns").filter((name) => name === namespace || /^lab[rb]-/.test(name));
 }
 
 async function exists(device: string, options: string[]): Promise<boolean> {

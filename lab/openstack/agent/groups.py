@@ -6,8 +6,8 @@ Upstream analogue: neutron's iptables_hybrid firewall driver.
 
 import hashlib
 
+import capi_lab_links as links
 import capi_lab_names as names
-import links
 
 # Neutron's names of IP protocols. nft knows only those of the host's /etc/protocols, and refuses a whole table for one it lacks.
 PROTOCOLS = {

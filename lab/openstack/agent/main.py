@@ -13,9 +13,9 @@ import signal
 import sys
 import time
 
+import capi_lab_links as links
 import capi_lab_names as names
 import groups
-import links
 import routers
 from keystoneauth1 import session
 from keystoneauth1.identity import v3

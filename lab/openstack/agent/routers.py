@@ -5,8 +5,8 @@ Upstream analogue: neutron-l3-agent (legacy routers): the same namespaces, devic
 
 import json
 
+import capi_lab_links as links
 import capi_lab_names as names
-import links
 
 
 def nat_rules(floating, gateway_address, source_nat):
