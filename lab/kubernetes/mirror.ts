@@ -106,7 +106,7 @@ export const repositories: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Charts that are upstream's own, from their modules, and the release that each is packaged as. */
-const upstreamCharts: Readonly<
+export const upstreamCharts: Readonly<
   Record<string, { module: Module; folder: string; version: string; appVersion: string }>
 > = {
   "cert-manager": {
