@@ -5,6 +5,7 @@
  */
 import {
   copyFileSync,
+  existsSync,
   chmodSync,
   mkdirSync,
   readFileSync,
@@ -21,8 +22,8 @@ import type { Part } from "./cache.ts";
 export interface NodeRelease {
   /** With its v, as the image's property kube_version. */
   version: string;
-  /** Folder of the programs, by upstream's names; it is named by what it holds. */
-  programs: string;
+  /** Folders with programs by upstream's names, the first that has one counts; they are named by what they hold. */
+  programs: readonly string[];
   /** OCI archive of the images that are there before anything is pulled; its path is named by what it holds. */
   archive: string;
 }
@@ -77,7 +78,7 @@ async function buildNode(release: NodeRelease, dir: string, note: (text: string)
   for (const [folder, names] of Object.entries(places)) {
     mkdirSync(join(tree, folder), { recursive: true });
     for (const name of names) {
-      copyFileSync(join(release.programs, name), join(tree, folder, name));
+      copyFileSync(program(release, name), join(tree, folder, name));
       chmodSync(join(tree, folder, name), 0o755);
     }
   }
@@ -85,14 +86,22 @@ async function buildNode(release: NodeRelease, dir: string, note: (text: string)
   const pause = await pauseImage(release);
   const settings = join(tree, "etc", "containerd", "config.toml");
   writeFileSync(settings, readFileSync(settings, "utf8").replace("@PAUSE@", pause));
-  const script = join(sourceDir, "import.sh");
-  await run(script, [release.programs, release.archive, join(dir, "store"), pause], { onLine: note });
+  const words = [join(tree, "usr/local/bin"), release.archive, join(dir, "store"), pause];
+  await run(join(sourceDir, "import.sh"), words, { onLine: note });
+}
+
+/** @throws Error if no folder has it. */
+function program({ programs }: NodeRelease, name: string): string {
+  const file = programs.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  if (file === undefined) throw new Error(`no program ${name} in ${programs.join(", ")}`);
+  return file;
 }
 
 /** The sandbox's image as this version of kubeadm names it. */
-async function pauseImage({ programs, version }: NodeRelease): Promise<string> {
+async function pauseImage(release: NodeRelease): Promise<string> {
+  const { version } = release;
   const words = ["config", "images", "list", "--kubernetes-version", version]; // without a version it asks the internet
-  const { stdout } = await run(join(programs, "kubeadm"), words);
+  const { stdout } = await run(program(release, "kubeadm"), words);
   const pause = stdout.split("\n").find((name) => name.includes("/pause:"));
   if (pause === undefined) throw new Error(`kubeadm ${version} names no pause image:\n${stdout}`);
   return pause;

@@ -185,6 +185,6 @@ test("the layer of every machine enables and masks units, with modes that do not
   assert.equal(readlinkSync(join(system, "e2scrub_reap.service")), "/dev/null");
   assert.equal(lstatSync(system).mode & 0o777, 0o755);
   assert.equal(statSync(join(dir, "layers/machine/usr/local/lib/machine/prepare.sh")).mode & 0o777, 0o755);
-  const release = { version: "v1.36.3", programs: "/a", archive: "/b" };
+  const release = { version: "v1.36.3", programs: ["/a"], archive: "/b" };
   assert.notEqual(nodeBasePart([release]).key, nodeBasePart([{ ...release, archive: "/c" }]).key);
 });
