@@ -54,7 +54,14 @@ export const apiPorts = {
 export type ApiName = keyof typeof apiPorts;
 
 /** Ports of the lab's other services. */
-export const ports = { s3: 7070, mirror: 8080, slack: 8081, registry: 5001, mariadb: 3306, rabbitmq: 5672 } as const;
+export const ports = {
+  s3: 7070,
+  mirror: 8080,
+  slack: 8081,
+  registry: 5001,
+  mariadb: 3306,
+  rabbitmq: 5672,
+} as const;
 
 /** Base URL of an API as the catalog's public endpoint says it. */
 export const publicUrl = (api: ApiName): string => `https://${addresses.services}:${apiPorts[api]}`;

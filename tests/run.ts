@@ -42,16 +42,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   lab: onTheLab("alertRules", "deploy", "allowList", "secrets"),
   // The rest of a management cluster's life, an hour.
   "lab-more": onTheLab(
-    "balancer",
-    "refusals",
-    "credentials",
-    "handover",
-    "pipeline",
-    "changes",
-    "teardown",
-    "otherSite",
+    ...["balancer", "refusals", "credentials", "handover", "pipeline", "changes", "teardown", "otherSite"],
   ),
-  "lab-parts": onTheLab("commandRemote", "monitoring", "site", "kubernetes", "state", "connect"),
+  "lab-parts": onTheLab(
+    ...["addonCharts", "commandRemote", "monitoring", "site", "kubernetes", "state", "connect"],
+  ),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
   go: { files: ["tests/go/*.test.ts"], concurrency: 1, timeout: 10 * 60_000, inTurn: false },

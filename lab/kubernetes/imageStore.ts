@@ -68,7 +68,14 @@ async function makeImages(
   );
   for (const { digest } of preloaded.flatMap(({ manifest, blobs }) => [manifest, ...blobs]))
     link(store.file(digest), join(layout, "blobs", "sha256", digest.replace("sha256:", "")));
-  const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--hard-dereference"];
+  const same = [
+    "--sort=name",
+    "--mtime=@0",
+    "--owner=0",
+    "--group=0",
+    "--numeric-owner",
+    "--hard-dereference",
+  ];
   await run("tar", ["-cf", join(dir, imageFiles.preloaded), ...same, "-C", layout, "."]);
   for (const folder of [layout, store.root]) rmSync(folder, { recursive: true });
 }

@@ -2,7 +2,7 @@
  * The container images of the lab, by the names that upstream's manifests and charts have, made of the lab's own programs.
  * Upstream analogue: each project's Dockerfile; all are one static program on (nearly) nothing.
  */
-import { moduleVersion, nodeVersion, olderDir } from "./programs.ts";
+import { moduleVersion, olderDir } from "./programs.ts";
 
 /** One image. */
 export interface Image {
@@ -109,20 +109,26 @@ export const nodeImages: readonly Image[] = [
     "/bin/cinder-csi-plugin",
     { ...trusting, ...preloaded },
   ),
+  simple("ghcr.io/stakater/reloader:v1.4.5", "reloader", "/manager", { user: "65532:65532" }),
   sidecar("csi-provisioner", tag("github.com/kubernetes-csi/external-provisioner/v6")),
   sidecar("csi-attacher", tag("github.com/kubernetes-csi/external-attacher/v4")),
   sidecar("csi-resizer", tag("github.com/kubernetes-csi/external-resizer/v2")),
-  simple(`registry.k8s.io/metrics-server/metrics-server:${metricsServer}`, "metrics-server", "/metrics-server", {
-    user: "65534:65534",
-    aliases: [`docker.io/rancher/mirrored-metrics-server:${metricsServer}`],
-  }),
+  simple(
+    `registry.k8s.io/metrics-server/metrics-server:${metricsServer}`,
+    "metrics-server",
+    "/metrics-server",
+    {
+      user: "65534:65534",
+      aliases: [`docker.io/rancher/mirrored-metrics-server:${metricsServer}`],
+    },
+  ),
 ];
 
 /** What manages clusters. */
 export const controllerImages: readonly Image[] = [
   ...["controller", "webhook", "cainjector", "startupapicheck"].map(certManager),
-  ...["cluster-api-controller", "kubeadm-bootstrap-controller", "kubeadm-control-plane-controller"].map((name) =>
-    manager("registry.k8s.io/cluster-api", name, clusterApiTag),
+  ...["cluster-api-controller", "kubeadm-bootstrap-controller", "kubeadm-control-plane-controller"].map(
+    (name) => manager("registry.k8s.io/cluster-api", name, clusterApiTag),
   ),
   manager(
     "registry.k8s.io/capi-openstack",
@@ -150,13 +156,6 @@ export const controllerImages: readonly Image[] = [
     "/usr/local/bin/cluster-api-janitor-openstack",
     { ...trusting, user: "1001:1001" },
   ),
-];
-
-/** All images of the site's own Kubernetes version. */
-export const images: readonly Image[] = [
-  ...kubernetesImages(nodeVersion),
-  ...nodeImages,
-  ...controllerImages,
 ];
 
 /** Name and tag below a registry: containerd asks a mirror for the path without the host. */

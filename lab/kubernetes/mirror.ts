@@ -96,14 +96,17 @@ export const repositories: Readonly<Record<string, readonly string[]>> = {
   "azimuth-cloud.github.io/cluster-api-janitor-openstack": ["cluster-api-janitor-openstack"],
   "prometheus-community.github.io/helm-charts": ["kube-prometheus-stack"],
   "projectcalico.docs.tigera.io/charts": ["tigera-operator"],
-  "kubernetes.github.io/cloud-provider-openstack": ["openstack-cloud-controller-manager", "openstack-cinder-csi"],
+  "kubernetes.github.io/cloud-provider-openstack": [
+    "openstack-cloud-controller-manager",
+    "openstack-cinder-csi",
+  ],
   "kubernetes-sigs.github.io/metrics-server": ["metrics-server"],
   "charts.deliveryhero.io": ["node-problem-detector"],
   "stakater.github.io/stakater-charts": ["reloader"],
 };
 
 /** Charts that are upstream's own, from their modules, and the release that each is packaged as. */
-const upstreamCharts: Readonly<
+export const upstreamCharts: Readonly<
   Record<string, { module: Module; folder: string; version: string; appVersion: string }>
 > = {
   "cert-manager": {

@@ -67,7 +67,7 @@ export class BlobStore {
       fill((data) => {
         hash.update(data);
         size += data.length;
-        for (let done = 0; done < data.length; ) done += writeSync(file, data, done);
+        for (let done = 0; done < data.length;) done += writeSync(file, data, done);
       });
     } catch (error) {
       rmSync(unfinished, { force: true });

@@ -27,7 +27,12 @@ export interface ProgramGroup {
 /** Version of a module as a go.mod has it, a replacement first. */
 export function moduleVersion(path: string, folder: string = sourceDir): string {
   const lines = readFileSync(join(folder, "go.mod"), "utf8").split("\n");
-  const words = lines.map((line) => line.trim().replace(/^(require|replace) /, "").split(" "));
+  const words = lines.map((line) =>
+    line
+      .trim()
+      .replace(/^(require|replace) /, "")
+      .split(" "),
+  );
   const replaced = words.find(([name, arrow, , version]) => name === path && arrow === "=>" && version);
   const version = replaced?.[3] ?? words.find(([name]) => name === path)?.[1];
   if (version === undefined) throw new Error(`${path} is not in ${join(folder, "go.mod")}`);
@@ -44,7 +49,10 @@ function kubernetesValues(version: string): Record<string, string> {
   const values = { gitVersion: version, gitMajor: major, gitMinor: minor, gitCommit: commit, buildDate };
   return Object.fromEntries(
     ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].flatMap((folder) =>
-      Object.entries({ ...values, gitTreeState: "clean" }).map(([name, value]) => [`${folder}.${name}`, value]),
+      Object.entries({ ...values, gitTreeState: "clean" }).map(([name, value]) => [
+        `${folder}.${name}`,
+        value,
+      ]),
     ),
   );
 }

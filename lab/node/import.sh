@@ -16,15 +16,20 @@ disabled_plugins = ['io.containerd.cri.v1.images', 'io.containerd.cri.v1.runtime
 [ttrpc]
   address = '$run/socket.ttrpc'
 END
-unshare -m -n --propagation private "$BIN/containerd" --config "$run/config.toml" >"$run/log" 2>&1 &
+unshare -m -n --propagation private "$BIN/containerd" --config "$run/config.toml" >"$run/containerd.log" 2>&1 &
 containerd=$!
-trap 'kill $containerd; wait $containerd || true; rm -rf "$run"' EXIT
-ctr() { "$BIN/ctr" -a "$run/socket" -n k8s.io "$@"; }
-for _ in $(seq 300); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
-ctr images import --local --discard-unpacked-layers --snapshotter overlayfs "$ARCHIVE" >"$run/import" 2>&1 || {
-  tail -n 20 "$run/import" "$run/log"
-  exit 1
+finish() {
+  code=$?
+  [ $code = 0 ] || tail -n 20 "$run"/*.log
+  kill $containerd
+  wait $containerd || true
+  rm -rf "$run"
 }
+trap finish EXIT
+# its warnings, one a call, are of use only when something fails
+ctr() { "$BIN/ctr" -a "$run/socket" -n k8s.io "$@" 2>>"$run/ctr.log"; }
+for _ in $(seq 300); do ctr version >/dev/null && break; sleep 0.1; done
+ctr images import --local --discard-unpacked-layers --snapshotter overlayfs "$ARCHIVE" >/dev/null
 # as the kubelet's image service would have left them; pause is never collected
 names=$(ctr images ls -q)
 for name in $names; do ctr images label "$name" io.cri-containerd.image=managed >/dev/null; done

@@ -48,7 +48,18 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const pulumi = progress.step("pulumi", (note) => preparePulumi(note, verify));
   const database = python.then((dir) => part("database", databasePart(dir)));
   const versitygw = binary("versitygw");
-  const work = [python, seedBase, nodeBase, database, versitygw, helm, alertmanager, programs, pulumi, mirror];
+  const work = [
+    python,
+    seedBase,
+    nodeBase,
+    database,
+    versitygw,
+    helm,
+    alertmanager,
+    programs,
+    pulumi,
+    mirror,
+  ];
   await settle(work);
   return {
     python: await python,
@@ -83,10 +94,13 @@ async function prepareImages(
       ...nodeImages,
       ...(version === nodeVersion ? controllerImages : []),
     ];
-    const dir = await ensurePart(imagesPart(`images-${version}`, images, { ...made, programs }), note, verify);
+    const dir = await ensurePart(
+      imagesPart(`images-${version}`, images, { ...made, programs }),
+      note,
+      verify,
+    );
     // Hard links where cache and lab are one file system: the images are half a gigabyte.
-    const copy = (how: string) =>
-      run("cp", ["-rT", how, join(dir, imageFiles.registry), paths.registry]);
+    const copy = (how: string) => run("cp", ["-rT", how, join(dir, imageFiles.registry), paths.registry]);
     await copy("--link").catch(() => copy("--reflink=auto"));
     releases.push({ version, programs: programs[0] as string, archive: join(dir, imageFiles.preloaded) });
   }

@@ -50,7 +50,9 @@ test("the releases that the manifests name have their images", () => {
 
 test("a program that no group builds is one that prepare has besides", () => {
   const built = groups(nodeVersion).flatMap(({ programs }) => Object.keys(programs));
-  const others = images.flatMap(({ programs }) => Object.values(programs)).filter((name) => !built.includes(name));
+  const others = images
+    .flatMap(({ programs }) => Object.values(programs))
+    .filter((name) => !built.includes(name));
   assert.deepEqual(others.sort(), ["helm"]);
 });
 
@@ -92,7 +94,10 @@ test("a layer is a tar with folders above its entries, whoever built it and when
 
 test("a path longer than a tar's field is refused, not cut", () => {
   const path = `usr/${"x".repeat(100)}`;
-  assert.throws(() => new BlobStore(join(dir, "long")).layer({ [path]: { text: "" } }), /more than 100 bytes/);
+  assert.throws(
+    () => new BlobStore(join(dir, "long")).layer({ [path]: { text: "" } }),
+    /more than 100 bytes/,
+  );
 });
 
 test("the registry finds manifest, configuration and layers by the links of its storage", () => {

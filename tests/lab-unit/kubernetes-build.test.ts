@@ -87,7 +87,8 @@ test("another patch version differs in what it tells, not in what is compiled", 
 });
 
 test("a module's version is the one it is replaced by", () => {
-  const text = "require (\n\ta/b v1.0.0 // indirect\n\tc/d v2.0.0\n)\nreplace (\n\ta/b => a/b v1.1.0\n\tc/d => ./d\n)\n";
+  const text =
+    "require (\n\ta/b v1.0.0 // indirect\n\tc/d v2.0.0\n)\nreplace (\n\ta/b => a/b v1.1.0\n\tc/d => ./d\n)\n";
   const dir = tree({ "go.mod": text });
   assert.equal(moduleVersion("a/b", dir), "v1.1.0");
   assert.equal(moduleVersion("c/d", dir), "v2.0.0");

@@ -17,6 +17,7 @@ import {
   manifests,
   mirrored,
   repositories,
+  upstreamCharts,
 } from "../../lab/kubernetes/mirror.ts";
 import { mirrorFile } from "../../lab/services/mirrorPath.ts";
 import { mirrored as onMirror, releases } from "../../lib/mirror.ts";
@@ -40,6 +41,14 @@ function file(upstream: string): string {
   const path = mirrorFile("/mirror", url.pathname);
   assert.ok(path, upstream);
   return path.slice("/mirror/".length);
+}
+
+/** The charts that the addons' values name. */
+function addonCharts(node: unknown): { repo: string; name: string; version: string }[] {
+  if (typeof node !== "object" || node === null) return [];
+  return Object.entries(node).flatMap(([key, value]) =>
+    key === "chart" ? [value as { repo: string; name: string; version: string }] : addonCharts(value),
+  );
 }
 
 test("binaries are where the program downloads them", () => {
@@ -80,7 +89,18 @@ test("each chart is in its repository, in the version the lab asks for", () => {
         : (read(`lab/charts/${chart}/Chart.yaml`)["version"] as string);
     assert.equal(version, setting(...path, "version"), chart);
   }
-  assert.equal(Object.values(repositories).flat().length, wanted.length);
+  const addons = addonCharts(read("lab/charts/openstack-cluster/values.yaml")["addons"]).filter(
+    ({ name }) => name !== "cilium",
+  );
+  for (const { repo, name, version } of addons) {
+    assert.ok(repositories[file(repo.replace(/\/$/, ""))]?.includes(name), name);
+    assert.equal(
+      upstreamCharts[name]?.version ?? read(`lab/charts/${name}/Chart.yaml`)["version"],
+      version,
+      name,
+    );
+  }
+  assert.equal(Object.values(repositories).flat().length, wanted.length + addons.length);
 });
 
 test("what upstream released together is where bin/check-releases asks for it, and is what the lab deploys", () => {

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"capi-mgmt/lab/kubernetes/agent"
 	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/options"
 	"capi-mgmt/lab/kubernetes/version"

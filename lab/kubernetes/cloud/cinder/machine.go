@@ -16,15 +16,18 @@ import (
 type Machine struct {
 	// Root is the machine's root folder; MountInfo lists what is mounted in it.
 	Root, MountInfo string
-	// Prefix comes before each command. It is looked up below Root.
+	// Prefix comes before each command.
 	Prefix []string
+	// Chroot is the root folder that the prefix is looked up and started in. Empty: this process's own.
+	Chroot string
 }
 
 // HostMachine is the machine seen from a privileged pod in its process namespace. Commands are the machine's own and run
 // in its mounts, so the image needs none and what they mount is the machine's.
 func HostMachine() Machine {
 	return Machine{
-		Root: "/proc/1/root", MountInfo: "/proc/1/mountinfo", Prefix: []string{"/usr/bin/nsenter", "--target=1", "--mount", "--"},
+		Root: "/proc/1/root", MountInfo: "/proc/1/mountinfo",
+		Prefix: []string{"/usr/bin/nsenter", "--target=1", "--mount", "--"}, Chroot: "/proc/1/root",
 	}
 }
 
@@ -49,10 +52,8 @@ func (m Machine) Mounted(path string) (bool, error) {
 func (m Machine) Run(ctx context.Context, command ...string) (string, int, error) {
 	words := append(append([]string{}, m.Prefix...), command...)
 	process := exec.CommandContext(ctx, words[0], words[1:]...)
-	if m.Root != "/" {
-		process.SysProcAttr = &syscall.SysProcAttr{Chroot: m.Root}
-		process.Dir = "/"
-	}
+	process.SysProcAttr = &syscall.SysProcAttr{Chroot: m.Chroot}
+	process.Dir = "/"
 	var output, problems bytes.Buffer
 	process.Stdout, process.Stderr = &output, &problems
 	err := process.Run()
