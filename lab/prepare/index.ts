@@ -102,7 +102,7 @@ async function prepareImages(
     // Hard links where cache and lab are one file system: the images are half a gigabyte.
     const copy = (how: string) => run("cp", ["-rT", how, join(dir, imageFiles.registry), paths.registry]);
     await copy("--link").catch(() => copy("--reflink=auto"));
-    releases.push({ version, programs: programs[0] as string, archive: join(dir, imageFiles.preloaded) });
+    releases.push({ version, programs, archive: join(dir, imageFiles.preloaded) });
   }
   return releases;
 }
