@@ -101,7 +101,7 @@ async function prepareImages(
       verify,
     );
     // Hard links where cache and lab are one file system: the images are half a gigabyte.
-    const copy = (how: string) => run("cp", ["-rT", how, join(dir, imageFiles.registry), paths.registry]);
+    const copy = (how: string) => run("cp", ["-rfT", how, join(dir, imageFiles.registry), paths.registry]);
     await copy("--link").catch(() => copy("--reflink=auto"));
     releases.push({ version, programs, archive: join(dir, imageFiles.preloaded) });
   }
