@@ -124,6 +124,17 @@ test("templates in user data find OpenStack's names", () => {
   );
 });
 
+test("a machine has its subnet's name servers, or else the gateway as one", () => {
+  const subnet = { cidr: "10.0.0.0/24", version: 4, ips: [{ address: "10.0.0.5" }], routes: [], gateway: { address: "10.0.0.1" } }; // prettier-ignore
+  const servers = (...dns: string[]) =>
+    evaluate("cloud_init.ethernet({'subnets': [given]}, 1442, True)['nameservers']['addresses']", {
+      ...subnet,
+      dns: dns.map((address) => ({ address })),
+    });
+  assert.deepEqual(servers("192.0.2.53"), ["192.0.2.53"]);
+  assert.deepEqual(servers(), ["10.0.0.1"]);
+});
+
 test("an image store costs a machine its data bases only", () => {
   const store = join(scratch, "store");
   mkdirSync(join(store, "meta"), { recursive: true });
