@@ -16,6 +16,8 @@ MACHINES = os.path.join(host.STATE, "machines")
 CGROUPS = "/sys/fs/cgroup"
 UNIFIED = os.path.exists(CGROUPS + "/cgroup.controllers")
 RUNNER = os.environ["CAPI_LAB_MACHINE_RUNNER"]
+# until pid 1 runs: 1 s on an idle host, more when many machines start at once on few processors
+START_SECONDS = 60
 # orderly power off: a control plane takes 12 s, k3s on the seed 3-5 s to close its database
 STOP_SECONDS = 20
 
@@ -55,10 +57,11 @@ class Machine:
             if os.path.exists(self.path(name)):
                 os.unlink(self.path(name))
         host.launch(self.service, [RUNNER, self.dir], self.path("console.log"))
-        for attempt in range(200):
+        begun = time.monotonic()
+        while time.monotonic() - begun < START_SECONDS:
             if self.leader():
                 return
-            if attempt > 40 and not self.runner():
+            if time.monotonic() - begun > START_SECONDS / 3 and not self.runner():
                 break
             time.sleep(0.05)
         raise exception.NovaException("machine %s did not start: %s" % (self.name, self.console(2000)))
