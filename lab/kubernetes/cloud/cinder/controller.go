@@ -4,6 +4,7 @@
 package cinder
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -187,10 +188,7 @@ func (c *Controller) ControllerExpandVolume(ctx context.Context, request *csi.Co
 
 // await looks at a volume until it is as wanted, in error, or the caller's time is over.
 func (c *Controller) await(ctx context.Context, id string, wanted func(*volumes.Volume) bool) error {
-	pause := c.Poll
-	if pause == 0 {
-		pause = time.Second
-	}
+	pause := cmp.Or(c.Poll, time.Second)
 	for {
 		volume, err := volumes.Get(ctx, c.Cloud.Volume, id).Extract()
 		switch {
