@@ -33,7 +33,6 @@ const usage = `usage: npm run lab [-- COMMAND]
   cancel [--stack NAME]          release the lock that a killed run left on the stack
 ${faultUsage}
 
-  --timing fast|real             with no command, start or up: speed of the cluster controllers
 Real sites use pulumi itself; the lab is for trying, tests and rehearsal. docs/lab.md tells more.`;
 
 /** A mistake in the arguments: usage, and its exit code. */
@@ -72,7 +71,6 @@ async function main(argv: string[]): Promise<number> {
       "--refresh: only preview and up take it (the command refresh works on the state alone)",
     );
   requireLab();
-  if (values.timing !== undefined) await usageIfWrong(() => fault(["timing", values.timing as string]));
 
   const progress = new Progress();
   switch (command) {
@@ -122,7 +120,6 @@ function readArguments(argv: string[]) {
       options: {
         help: { type: "boolean", short: "h" },
         stack: { type: "string" },
-        timing: { type: "string" },
         json: { type: "boolean" },
         follow: { type: "boolean", short: "f" },
         consumers: { type: "boolean" },

@@ -5,13 +5,7 @@ import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { signalProcess } from "./processes.ts";
 import { sleep } from "./run.ts";
-import {
-  type FaultFile,
-  type FaultRule,
-  describe,
-  parseFault,
-  withControllerFaults,
-} from "./services/faultRules.ts";
+import { type FaultFile, type FaultRule, describe, parseFault } from "./services/faultRules.ts";
 import { leaderOf } from "./services/machines.ts";
 import { apiPorts, paths, stateDir } from "./site.ts";
 
@@ -19,9 +13,7 @@ export const faultUsage = `  fault add [--service NAME] [--method METHOD] [--pat
                                  what the proxy does to matching API requests
   fault list | fault clear [ID]
   fault api-down [NAME] | fault api-up [NAME]    all or one API drops every connection | answers again
-  fault seed-kill [SERVER]       end a booted machine as a power loss would (default: the only seed)
-  fault timing fast|real         how long the cluster controllers let each step take
-  fault controllers NAME=VALUE…  faults of the cluster controllers (an empty value removes one)`;
+  fault seed-kill [SERVER]       end a booted machine, seed or node, as a power loss would (default: the only seed)`;
 
 /** Runs one fault command; returns what to print. @throws Error on bad arguments. */
 export async function fault(args: readonly string[]): Promise<string> {
@@ -51,15 +43,6 @@ export async function fault(args: readonly string[]): Promise<string> {
     }
     case "seed-kill":
       return killMachine(rest[0]);
-    case "timing": {
-      const timing = rest[0];
-      if (timing !== "fast" && timing !== "real")
-        throw new Error(`timing: "${timing ?? ""}" (legal: fast, real)`);
-      changeProfile((profile) => ({ ...profile, timing }));
-      return `timing ${timing}\n`;
-    }
-    case "controllers":
-      return controllerFaults(rest);
     default:
       throw new Error(`fault ${action ?? ""}: unknown (see --help)`);
   }
@@ -135,19 +118,4 @@ function listMachines(): { id: string; name: string; nspawn: number; node: boole
       return [];
     }
   });
-}
-
-interface Profile {
-  timing: string;
-  faults: Record<string, string>;
-}
-
-function changeProfile(change: (profile: Profile) => Profile): void {
-  const profile = JSON.parse(readFileSync(paths.profile, "utf8")) as Profile;
-  replaceFile(paths.profile, `${JSON.stringify(change(profile))}\n`);
-}
-
-function controllerFaults(assignments: readonly string[]): string {
-  changeProfile((profile) => ({ ...profile, faults: withControllerFaults(profile.faults, assignments) }));
-  return readFileSync(paths.profile, "utf8");
 }

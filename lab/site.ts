@@ -90,7 +90,6 @@ export const paths = {
   data: join(stateDir, "data"),
   mirror: join(stateDir, "mirror"),
   registry: join(stateDir, "registry"),
-  profile: join(stateDir, "profile.json"),
   faults: join(stateDir, "faults.json"),
   faultHits: join(stateDir, "run", "fault-hits.json"),
   slack: join(stateDir, "slack.jsonl"),

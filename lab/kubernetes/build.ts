@@ -4,7 +4,7 @@
  * Upstream analogue: the binaries in the releases of Kubernetes, containerd, k3s and the controllers.
  */
 import { createHash } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { cpSync, linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { type Part, ensurePart } from "../prepare/cache.ts";
 import { run } from "../run.ts";
@@ -37,7 +37,7 @@ export function groupKey(group: ProgramGroup, toolchain: string): string {
     hash.update(`${path} ${content.length}\n`).update(content);
   }
   const carried = group.carried && [group.carried.programs, groupKey(group.carried.from, toolchain)];
-  return JSON.stringify([toolchain, group.programs, group.values, hash.digest("hex"), carried]);
+  return JSON.stringify([toolchain, group.programs, group.tags, group.values, hash.digest("hex"), carried]);
 }
 
 /** Arguments of the linker: no symbol table (134 instead of 190 MB), and the versions. */
@@ -72,16 +72,24 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
     keptDays,
     async build(dir, note) {
       const out = join(dir, "build");
+      const copy = join(dir, "source");
+      if (group.generate) {
+        note("generating");
+        cpSync(group.module, copy, { recursive: true });
+        await group.generate(copy);
+      }
+      const cwd = group.generate ? copy : group.module;
       let fetched = 0;
       let compiled = 0;
       for (const names of rounds(group.programs)) {
         mkdirSync(out, { recursive: true });
         const packages = names.map((name) => group.programs[name] as string);
         const options = ["-v", "-buildvcs=false", "-ldflags", linkerFlags(group), "-o", `${out}/`];
+        if (group.tags) options.push("-tags", group.tags.join(","));
         note("compiling");
         // It names each package it has finished, cached ones not, which is the only progress there is.
         await run("go", ["build", ...options, ...packages], {
-          cwd: group.module,
+          cwd,
           env: { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" },
           onLine(line) {
             if (line.startsWith("go: downloading ")) fetched += 1;
@@ -93,6 +101,7 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
           renameSync(join(out, goName(group.programs[name] as string)), join(dir, name));
         rmSync(out, { recursive: true });
       }
+      rmSync(copy, { recursive: true, force: true });
       if (group.carried) await carry(group.carried, dir, note);
     },
   };

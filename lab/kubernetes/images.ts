@@ -2,7 +2,7 @@
  * The container images of the lab, by the names that upstream's manifests and charts have, made of the lab's own programs.
  * Upstream analogue: each project's Dockerfile; all are one static program on (nearly) nothing.
  */
-import { moduleVersion, olderDir } from "./programs.ts";
+import { moduleVersion, monitoringDir, olderDir } from "./programs.ts";
 
 /** One image. */
 export interface Image {
@@ -156,6 +156,29 @@ export const controllerImages: readonly Image[] = [
     "/usr/local/bin/cluster-api-janitor-openstack",
     { ...trusting, user: "1001:1001" },
   ),
+];
+
+const nobody = { user: "65534:65534" } as const;
+const prometheus = (name: string, version: string, program: string) =>
+  simple(`quay.io/prometheus/${name}:${version}`, program, `/bin/${program}`, nobody);
+const operatorTag = tag("github.com/prometheus-operator/prometheus-operator", monitoringDir);
+
+/** What watches clusters: the chart kube-prometheus-stack names them. */
+export const monitoringImages: readonly Image[] = [
+  ...Object.entries({
+    "prometheus-operator": "operator",
+    "prometheus-config-reloader": "prometheus-config-reloader",
+  }).map(([name, program]) =>
+    simple(`quay.io/prometheus-operator/${name}:${operatorTag}`, program, `/bin/${program}`, nobody),
+  ),
+  // Module v0.314.0 is release 3.14.0.
+  prometheus(
+    "prometheus",
+    tag("github.com/prometheus/prometheus", monitoringDir).replace(/^v0\.(\d)(\d+)/, "v$1.$2"),
+    "prometheus",
+  ),
+  prometheus("alertmanager", "v0.28.1", "alertmanager"),
+  prometheus("node-exporter", tag("github.com/prometheus/node_exporter", monitoringDir), "node_exporter"),
 ];
 
 /** Name and tag below a registry: containerd asks a mirror for the path without the host. */

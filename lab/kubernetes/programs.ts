@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { generateClient, monitoringPrograms, monitoringTags } from "./monitoring.ts";
 
 /** Folder of the first go.mod; the other group's is below it. */
 export const sourceDir = import.meta.dirname;
@@ -16,6 +17,10 @@ export interface ProgramGroup {
   module: string;
   /** Name of the file → Go package of its main. */
   programs: Readonly<Record<string, string>>;
+  /** Build tags. */
+  tags?: readonly string[];
+  /** Writes code that the modules lack into a copy of the folder of go.mod, where the programs are then built. */
+  generate?: (folder: string) => Promise<void>;
   /** Go variables the linker sets: path of the variable → value. */
   values: Readonly<Record<string, string>>;
   /** A program of another group's programs: they are put behind it (cmd/bundle), as k3s carries what it starts. */
@@ -150,6 +155,17 @@ const older: ProgramGroup = {
   sources: [],
 };
 
+/** What watches the clusters. */
+const monitoring: ProgramGroup = {
+  name: "programs-monitoring",
+  module: monitoringDir,
+  programs: monitoringPrograms,
+  tags: monitoringTags,
+  generate: generateClient,
+  values: {},
+  sources: ["."],
+};
+
 /** The k3s release the lab's binary stands in for. */
 export const k3sRelease = "v1.36.3+k3s1";
 
@@ -189,4 +205,5 @@ export const groups = (version: string): readonly ProgramGroup[] => [
   nodesAndControllers,
   own,
   older,
+  monitoring,
 ];

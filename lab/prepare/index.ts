@@ -5,7 +5,7 @@ import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { buildPrograms } from "../kubernetes/build.ts";
 import { type ImageSources, imageFiles, imagesPart } from "../kubernetes/imageStore.ts";
-import { controllerImages, kubernetesImages, nodeImages } from "../kubernetes/images.ts";
+import { controllerImages, kubernetesImages, monitoringImages, nodeImages } from "../kubernetes/images.ts";
 import { type MirrorTools, buildMirror, mirrorKey } from "../kubernetes/mirror.ts";
 import { nodeVersion } from "../kubernetes/programs.ts";
 import type { Progress } from "../progress.ts";
@@ -93,7 +93,7 @@ async function prepareImages(
     const images = [
       ...kubernetesImages(version),
       ...nodeImages,
-      ...(version === nodeVersion ? controllerImages : []),
+      ...(version === nodeVersion ? [...controllerImages, ...monitoringImages] : []),
     ];
     const dir = await ensurePart(
       imagesPart(`images-${version}`, images, { ...made, programs }),

@@ -136,7 +136,8 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       command: [process.execPath, join(servicesDir, "mirror.ts")],
       inputs: ["mirror.ts", "mirrorPath.ts"].map((name) => join(servicesDir, name)),
       needs: [],
-      check: () => health.httpOk(`http://${addresses.services}:${ports.mirror}/lab/profile.json`),
+      check: () =>
+        health.httpOk(`http://${addresses.services}:${ports.mirror}/charts.jetstack.io/index.yaml`),
       timeout: 20,
       patience: 3,
       endpoint: `http://${addresses.services}:${ports.mirror}, Slack :${ports.slack}`,

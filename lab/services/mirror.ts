@@ -1,8 +1,8 @@
 /**
- * The release mirror (static files in upstream's URL layout), the controllers' profile at /lab/profile.json, and the Slack
- * receiver, which records each post to .lab/slack.jsonl.
+ * The release mirror (static files in upstream's URL layout), and the Slack receiver, which records each post to
+ * .lab/slack.jsonl.
  */
-import { appendFileSync, createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import { appendFileSync, createReadStream, existsSync, statSync } from "node:fs";
 import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import { extname } from "node:path";
 import { addresses, paths, ports } from "../site.ts";
@@ -20,13 +20,6 @@ function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const url = incoming.url ?? "/";
   if (incoming.method !== "GET" && incoming.method !== "HEAD")
     return refuse(outgoing, 405, "only GET and HEAD");
-  if (url === "/lab/profile.json") {
-    const text = existsSync(paths.profile)
-      ? readFileSync(paths.profile, "utf8")
-      : '{"timing":"fast","faults":{}}\n';
-    outgoing.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
-    return void outgoing.end(text);
-  }
   const file = mirrorFile(paths.mirror, url);
   const found = file && existsSync(file) ? statSync(file) : undefined;
   if (!file || !found?.isFile()) return refuse(outgoing, 404, `the mirror has no ${url}`);

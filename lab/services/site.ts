@@ -2,7 +2,7 @@
  * The whole site: start what is missing, stop, reset, status. Steps wait only for what they need, so start takes as long as its
  * longest chain or the processors allow.
  */
-import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { catalogEntries, openstackConfigs, rabbitmqConf, renderIni } from "../openstack/config.ts";
 import { installTools, keepEnvironment } from "../environment.ts";
@@ -111,7 +111,6 @@ function writeConfiguration(artifacts: Artifacts, secrets: Secrets): void {
   writePrivate(join(paths.etc, "rabbitmq-plugins"), "[].\n");
   const agent = { auth_url: `${internalUrl("keystone")}/v3`, password: secrets.adminPassword };
   writePrivate(join(paths.etc, "agent.json"), JSON.stringify(agent));
-  if (!existsSync(paths.profile)) writeFileSync(paths.profile, '{"timing":"fast","faults":{}}\n');
 }
 
 /** A copy of the prepared database; renamed in place only when whole. */

@@ -7,7 +7,6 @@ import {
   faultBody,
   matches,
   parseFault,
-  withControllerFaults,
   type FaultRule,
 } from "../../lab/services/faultRules.ts";
 
@@ -105,22 +104,4 @@ test("a listed rule says what it does and how often it did", () => {
     describe({ ...base, delay: 20, count: 3 }, 1),
     "1  * * (every path): waits 20 ms, answers 503; 1 of 3 hit",
   );
-});
-
-test("faults of the controllers: only those there are, with the values there are", () => {
-  assert.deepEqual(withControllerFaults({ addon: "calico" }, ["machine=never-ready", "addon="]), {
-    machine: "never-ready",
-  });
-  assert.deepEqual(withControllerFaults({}, ["condition=Available", "message=a=b"]), {
-    condition: "Available",
-    message: "a=b",
-  });
-  const names = "machine, server, condition, message, addon";
-  for (const wrong of ["machine-fails=worker", "machine", "=x"]) {
-    const message = `controllers: "${wrong}" is no fault (legal: NAME=VALUE with NAME one of ${names})`;
-    assert.throws(() => withControllerFaults({}, [wrong]), { message });
-  }
-  assert.throws(() => withControllerFaults({}, ["machine=slow"]), {
-    message: 'controllers: machine: "slow" (legal: never-ready, or nothing to remove it)',
-  });
 });

@@ -1,5 +1,5 @@
 /**
- * A cloud that refuses: wrong credentials, no such flavor, no quota, servers that end in error. Preflight says so before
+ * A cloud that refuses: wrong credentials, no such flavor, no quota, a load balancer that cannot be had. Preflight says so before
  * anything is made; without it the resource, the cloud's own words and what was kept are told; and the run after the
  * cause is gone ends with each thing once.
  *
@@ -29,7 +29,7 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
     for (const { ID } of ours(["volume"]) as { ID: string }[]) output("openstack", ["volume", "delete", ID]);
   });
   after(() => {
-    lab("fault", "controllers", "server=");
+    lab("fault", "clear");
     rmSync(scratch, { recursive: true, force: true });
   });
 
@@ -86,8 +86,9 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
     }
   });
 
-  test("servers that end in error: the failing conditions and events are told; afterwards the cluster comes up", async () => {
-    assert.equal(lab("fault", "controllers", "server=ERROR").status, 0);
+  test("no load balancer: the failing conditions and events are told; afterwards the cluster comes up", async () => {
+    const refusal = ["--service", "octavia", "--method", "POST", "--path", "/lbaas/loadbalancers"];
+    assert.equal(lab("fault", "add", ...refusal, "--status", "503").status, 0);
     const config = { "capi-mgmt:cluster": { timeouts: { ready: "90s" } } };
     const failed = await runWith("up", "lab", config);
     assert.equal(failed.exitCode, 1, failed.printed);
@@ -96,9 +97,10 @@ describe("a cloud that refuses", { skip: root ? false : "needs root" }, () => {
       failed.printed,
       /cluster capi-mgmt-lab is not ready after 90 s \(setting cluster\.timeouts\.ready\)/,
     );
-    assert.match(failed.printed, /InstanceStateError/);
+    assert.match(failed.printed, /InfrastructureReady/);
+    assert.match(failed.printed, /load ?balancer/i);
     assert.match(failed.printed, /last events in default:/);
-    assert.equal(lab("fault", "controllers", "server=").status, 0);
+    assert.equal(lab("fault", "clear").status, 0);
 
     const up = await runWith("up", "lab", {});
     assert.equal(up.exitCode, 0, up.printed.slice(-6000));
