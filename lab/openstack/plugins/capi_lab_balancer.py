@@ -77,11 +77,12 @@ class Balancer:
             yield
 
     # -- what the drivers ask for ------------------------------------------------------------------------------------
-    def plug(self, port):
+    def plug(self, amphora_id, port):
         """Records the VIP port ({id, mac, address with prefix, gateway, bridge, mtu}) and makes the namespace."""
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         with self.locked():
             self.write("port.json", json.dumps(port))
+            self.write("amphora", amphora_id)
             self._ensure_namespace()
 
     def configure(self, amphora_id, config):

@@ -65,6 +65,7 @@ class LabNetworkDriver(noop.NoopNetworkDriver):
     def plug_aap_port(self, load_balancer, vip, amphora, subnet):
         port, network = self.neutron.get_port(vip.port_id), self.neutron.get_network(vip.network_id)
         balancer(load_balancer.id).plug(
+            amphora.id,
             {
                 "id": port.id,
                 "mac": port.mac_address,
@@ -72,7 +73,7 @@ class LabNetworkDriver(noop.NoopNetworkDriver):
                 "gateway": subnet.gateway_ip,
                 "bridge": capi_lab_names.bridge(network.id, network.provider_physical_network),
                 "mtu": network.mtu,
-            }
+            },
         )
         return super().plug_aap_port(load_balancer, vip, amphora, subnet)
 
