@@ -138,6 +138,9 @@ const nodesAndControllers: ProgramGroup = {
 export const olderDir = join(sourceDir, "capo");
 const capo = "sigs.k8s.io/cluster-api-provider-openstack";
 
+/** Folder of the third go.mod. */
+export const monitoringDir = join(sourceDir, "monitoring");
+
 /**
  * Programs of older libraries: CAPO does not compile with the controller-runtime of Cluster API's release, and the etcd that
  * kubeadm names is older than the one whose packages k3s' datastore takes.
