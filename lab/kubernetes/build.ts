@@ -161,13 +161,14 @@ export async function buildPrograms(note: Note, verify = false, version = nodeVe
   const part: Part = {
     name: `programs-${version}`,
     key: JSON.stringify(files),
-    files: files.map(([name]) => name),
+    tree: "bin", // contents are compared in the groups
     fresh: true,
     keptDays,
     build(dir) {
-      for (const [name, folder] of files) linkSync(join(folder, name), join(dir, name));
+      mkdirSync(join(dir, "bin"));
+      for (const [name, folder] of files) linkSync(join(folder, name), join(dir, "bin", name));
       return Promise.resolve();
     },
   };
-  return { folder: await ensurePart(part, note, verify), groups: folders };
+  return { folder: join(await ensurePart(part, note, verify), "bin"), groups: folders };
 }
