@@ -2,6 +2,7 @@
  * All cross-field checks, in the order in which their problems are reported.
  */
 import type { Check } from "./check.ts";
+import * as clusterOptions from "./clusterOptions.ts";
 import * as machines from "./machines.ts";
 import * as networks from "./networks.ts";
 import * as outside from "./outside.ts";
@@ -13,6 +14,7 @@ export const checks: readonly Check[] = [
   networks,
   machines,
   workerGroups,
+  clusterOptions,
   versions,
   outside,
   templates,
