@@ -3,6 +3,7 @@
  */
 import type { Check } from "./check.ts";
 import * as clusterOptions from "./clusterOptions.ts";
+import * as extras from "./extras.ts";
 import * as machines from "./machines.ts";
 import * as networks from "./networks.ts";
 import * as outside from "./outside.ts";
@@ -15,6 +16,7 @@ export const checks: readonly Check[] = [
   machines,
   workerGroups,
   clusterOptions,
+  extras,
   versions,
   outside,
   templates,
