@@ -4,6 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { ClusterApi } from "./components/clusterApi.ts";
+import { Extras } from "./components/extras.ts";
 import { HaCluster } from "./components/haCluster.ts";
 import { K3s } from "./components/k3s.ts";
 import { MagnumAccess } from "./components/magnumAccess.ts";
@@ -15,6 +16,7 @@ import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
 import { SingleNode } from "./components/singleNode.ts";
 import { siteExtraValues } from "./lib/extra-values.ts";
+import { extrasOn } from "./lib/extras.ts";
 import { proxySettings } from "./lib/proxy.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
@@ -63,6 +65,12 @@ const apiArgs = { ...host, clusterApi, mirror, proxy, extraValues };
 const bootstrapArgs = { ...apiArgs, instance: "bootstrap" as const, janitor: janitor && !isHa };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 
+const k3sExtras = extrasOn("k3s", config, site.encryptedPaths);
+if (k3sExtras.length > 0) {
+  // Whatever they are of, they find Cluster API there.
+  new Extras("extras-k3s", { extras: k3sExtras, mirror, needed: [bootstrap] }, onK3s);
+}
+
 const magnumArgs = { ...host, clusterName, magnum: config.magnum };
 let magnum: MagnumAccess;
 let kubeconfig: pulumi.Output<string>;
@@ -93,11 +101,14 @@ if (isHa) {
   const seedAccess = new SeedAccess("seed-access", accessArgs);
   const hostOfCluster = { ...host, kubeconfigFile: seedAccess.path };
   const managementArgs = { ...apiArgs, ...hostOfCluster, instance: "management" as const, janitor };
-  new ClusterApi("management", managementArgs, onCluster);
+  const parts: pulumi.Resource[] = [new ClusterApi("management", managementArgs, onCluster)];
   if (monitoring.enabled) {
     const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
-    new Monitoring("monitoring", monitoringArgs, onCluster);
+    parts.push(new Monitoring("monitoring", monitoringArgs, onCluster));
   }
+  const extras = extrasOn("cluster", config, site.encryptedPaths);
+  // Their objects may be of kinds that the cluster's parts bring.
+  if (extras.length > 0) new Extras("extras-cluster", { extras, mirror, needed: parts }, onCluster);
   magnum = new MagnumAccess("magnum", { ...magnumArgs, adminKubeconfig: kubeconfig }, onCluster);
 } else {
   // For development: k3s itself is Magnum's cluster.

@@ -167,7 +167,44 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("capi_cluster_etcd_blockdevice_volume_az", "cluster.controlPlane.etcdVolume.availabilityZone"),
   none("capi_cluster_etcd_blockdevice_type", "always a Cinder volume"),
   none("capi_cluster_addons_ingress_enabled", "no ingress: ingress-nginx was retired in March 2026"),
-  none("capi_cluster_addons_openstack_*", "the chart's own values; tenant load balancers are not made here"),
+  to(
+    "capi_cluster_addons_openstack_loadbalancer_provider",
+    "cluster.apiServer.loadBalancerProvider",
+    "one for the API and for services",
+  ),
+  to("capi_cluster_addons_openstack_loadbalancer_method", "cluster.addons.loadBalancers.method"),
+  to("capi_cluster_addons_openstack_loadbalancer_flavor_id", "cluster.addons.loadBalancers.flavorId"),
+  to(
+    "capi_cluster_addons_openstack_loadbalancer_availability_zone",
+    "cluster.addons.loadBalancers.availabilityZone",
+  ),
+  to(
+    "capi_cluster_addons_openstack_loadbalancer_create_monitor",
+    "cluster.addons.loadBalancers.createMonitor",
+  ),
+  to(
+    "capi_cluster_addons_openstack_loadbalancer_monitor_*",
+    "extraValues.cluster.values",
+    "there below `addons`",
+  ),
+  to(
+    "capi_cluster_addons_openstack_loadbalancer_max_shared_lb",
+    "extraValues.cluster.values",
+    "there below `addons`",
+  ),
+  to("capi_cluster_addons_openstack_metadata_search_order", "cluster.addons.metadataSearchOrder"),
+  to(
+    "capi_cluster_addons_openstack_block_storage_node_volume_attach_limit",
+    "cluster.addons.blockStorage.nodeVolumeAttachLimit",
+  ),
+  to(
+    "capi_cluster_addons_openstack_block_storage_rescan_on_resize",
+    "cluster.addons.blockStorage.rescanOnResize",
+  ),
+  to(
+    "capi_cluster_addons_openstack_block_storage_ignore_volume_az",
+    "cluster.addons.blockStorage.ignoreVolumeZone",
+  ),
   to("capi_cluster_addons_csi_cinder_availability_zone", "cluster.storage.availabilityZone"),
   to("capi_cluster_addons_csi_cinder_volume_type", "cluster.storage.volumeType"),
   to("capi_cluster_addons_monitoring_prometheus_retention", "monitoring.prometheus.retention"),

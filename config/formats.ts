@@ -75,6 +75,27 @@ export const httpUrl = text("an http:// or https:// URL without credentials", (v
   );
 });
 
+/** An address that must not be reached in plain. */
+export const httpsUrl = text("an https:// URL without credentials", (value) => {
+  const url = URL.parse(value);
+  return url?.protocol === "https:" && url.hostname !== "" && url.username === "" && url.password === "";
+});
+
+/** Five fields of a cron schedule, as Kubernetes' CronJobs read them. */
+export const cronSchedule = text("a cron schedule of five fields such as 0 3 * * *", (value) =>
+  /^(\*|[\w*/,-]+)( [\w*/,-]+){4}$/.test(value),
+);
+
+/** Arguments of a Kubernetes component. kubeadm takes them as text; whoever passes them on makes it of them. */
+export const componentArgs = z
+  .record(
+    z.string().regex(/^[a-z][a-z0-9-]*$/),
+    z
+      .union([z.string(), z.number(), z.boolean()], { error: "is not valid" })
+      .meta({ legal: "text, a number, true or false" }),
+  )
+  .meta({ legal: "a map of argument, without the dashes before it, to text, a number, true or false" });
+
 /** A Go duration in whole hours, minutes and seconds, as Kubernetes and Helm read it. */
 export const duration = text("a duration such as 90s, 30m or 1h30m", (value) => {
   const seconds = durationSeconds(value);

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { dnsLabel, flag } from "./formats.ts";
 import { cluster } from "./sections/cluster.ts";
 import { clusterApi } from "./sections/clusterApi.ts";
+import { extras } from "./sections/extras.ts";
 import { extraValues } from "./sections/extraValues.ts";
 import { kubeconfigs, magnum, monitoring, pipeline, policy, protect } from "./sections/operations.ts";
 import { mirror, openstack } from "./sections/openstack.ts";
@@ -37,6 +38,7 @@ export const configSchema = z.strictObject({
   monitoring,
   magnum,
   extraValues,
+  extras,
   kubeconfigs,
   protect,
   policy,

@@ -4,19 +4,9 @@
  */
 import type { ClusterConfig } from "../config/schema.ts";
 import { atLeast, CHART_WITHOUT_CERTIFICATE_ROLLOUT, parseRelease } from "../config/versions.ts";
-import { containerdDropIn, type ProxySettings } from "./proxy.ts";
+import { controlPlaneKubeadm, type KubeadmConfig, workersKubeadm } from "./kubeadm.ts";
+import type { ProxySettings } from "./proxy.ts";
 import { machineOptionValues, type MachineOptionValues } from "./worker-groups.ts";
-
-/** The part of a kubeadm configuration that we add; the chart puts its own beside it. */
-interface KubeadmConfig {
-  readonly files: readonly {
-    readonly path: string;
-    readonly content: string;
-    readonly owner: string;
-    readonly permissions: string;
-  }[];
-  readonly preKubeadmCommands: readonly string[];
-}
 
 interface RootVolume {
   readonly diskSize?: number;
@@ -111,7 +101,7 @@ export function controlPlaneValues<R>(
       ? {}
       : { certificatesExpiryDays: controlPlane.certificatesExpiryDays }),
     ...machineOptionValues(controlPlane),
-    ...kubeadmProxy(proxy),
+    ...controlPlaneKubeadm(config, proxy),
     healthCheck: healthCheck(healthChecks, healthChecks.controlPlaneMaxUnhealthy),
   };
 }
@@ -136,7 +126,7 @@ export function workerValues<R>(
         maxSurge: workers.rollout.maxSurge,
       },
     },
-    ...kubeadmProxy(proxy),
+    ...workersKubeadm(proxy),
     healthCheck: healthCheck(healthChecks, healthChecks.workersMaxUnhealthy),
   };
 }
@@ -209,18 +199,6 @@ function healthCheck(config: ClusterConfig["healthChecks"], maxUnhealthy: number
       maxUnhealthy,
       nodeStartupTimeout: config.nodeStartup,
       unhealthyConditions: [unhealthy("Unknown"), unhealthy("False")],
-    },
-  };
-}
-
-/** containerd pulls through the proxy; kubelet and the control plane go nowhere. */
-function kubeadmProxy(proxy: ProxySettings | undefined): { kubeadmConfigSpec?: KubeadmConfig } {
-  if (proxy === undefined) return {};
-  const path = "/etc/systemd/system/containerd.service.d/capi-mgmt-proxy.conf";
-  return {
-    kubeadmConfigSpec: {
-      files: [{ path, content: containerdDropIn(proxy), owner: "root:root", permissions: "0644" }],
-      preKubeadmCommands: ["systemctl daemon-reload", "systemctl restart containerd"],
     },
   };
 }

@@ -59,6 +59,9 @@ interface ApiServerValues<R, L> {
   readonly allowedCIDRs?: L;
 }
 
+/** The authority of the issuer has no value here: lib/kubeadm.ts. */
+type OidcValues = Omit<NonNullable<ClusterConfig["apiServer"]["oidc"]>, "caCert">;
+
 interface InternalNetwork<R> {
   readonly networkFilter?: { readonly id: R };
   readonly subnetFilter?: { readonly id: R };
@@ -86,6 +89,7 @@ export interface OpenStackClusterValues<R, L = readonly string[]> {
   /** Holds secrets. */
   readonly registryAuth?: RegistriesConfig["auth"];
   readonly trustedCAs?: Readonly<Record<string, string>>;
+  readonly oidc?: OidcValues;
   readonly etcd: EtcdValues;
   readonly apiServer: ApiServerValues<R, L>;
   readonly controlPlane: ControlPlaneValues<R>;
@@ -122,6 +126,7 @@ export function openstackClusterValues<R, L = readonly string[]>(
     registryMirrors: machineMirrors(config.registryMirrors),
     ...(Object.keys(registries.auth).length === 0 ? {} : { registryAuth: registries.auth }),
     ...(Object.keys(authorities).length === 0 ? {} : { trustedCAs: authorities }),
+    ...oidcValues(config.apiServer),
     etcd: etcdValues(config),
     apiServer: apiServerValues(config.apiServer, refs),
     controlPlane: controlPlaneValues(config, refs.controlPlaneGroupId, proxy),
@@ -143,6 +148,12 @@ function apiServerValues<R, L>(
     port: config.port,
     ...(config.allowedCidrs.length === 0 ? {} : { allowedCIDRs: refs.apiSources }),
   };
+}
+
+function oidcValues({ oidc }: ClusterConfig["apiServer"]): { oidc?: OidcValues } {
+  if (oidc === undefined) return {};
+  const { caCert: _, ...values } = oidc;
+  return { oidc: values };
 }
 
 function internalNetwork<R, L>(config: ClusterConfig["network"], refs: ChartRefs<R, L>): InternalNetwork<R> {

@@ -23,10 +23,14 @@ export function extraValuesOf(
   release: ReleaseName,
 ): ExtraValues {
   const isSecret = (path: readonly Key[]) => {
-    const text = formatPath(["extraValues", release, "values", ...path]);
-    return [...encryptedPaths].some((other) => isAtOrBelow(text, other) || isAtOrBelow(other, text));
+    return isEncrypted(formatPath(["extraValues", release, "values", ...path]), encryptedPaths);
   };
   return { values: config.extraValues[release]?.values ?? {}, isSecret };
+}
+
+/** Whether a value, or something in it or around it, is encrypted in the stack file. */
+export function isEncrypted(path: string, encryptedPaths: ReadonlySet<string>): boolean {
+  return [...encryptedPaths].some((other) => isAtOrBelow(path, other) || isAtOrBelow(other, path));
 }
 
 /** What each release of a site gets; the same arguments. */

@@ -5,6 +5,7 @@
  * what it does not say from cluster.workers, of which the defaults are made, and cannot take it back.
  */
 import type { ClusterConfig } from "../config/schema.ts";
+import { groupKubeadm, type KubeadmConfig } from "./kubeadm.ts";
 
 type WorkersConfig = ClusterConfig["workers"];
 export type WorkerGroupConfig = ClusterConfig["workerGroups"][string];
@@ -24,12 +25,6 @@ export interface MachineOptionValues {
   readonly nodeLabels?: Readonly<Record<string, string>>;
   readonly machineConfigDrive?: boolean;
   readonly machineNetworking?: { readonly ports: readonly Port[] };
-}
-
-interface Taint {
-  readonly key: string;
-  readonly value?: string;
-  readonly effect: string;
 }
 
 /** One group of machines; R is an id that another resource has. */
@@ -54,9 +49,7 @@ export interface NodeGroup<R> extends MachineOptionValues {
       readonly maxSurge: number | string;
     };
   };
-  readonly kubeadmConfigSpec?: {
-    readonly joinConfiguration: { readonly nodeRegistration: { readonly taints: readonly Taint[] } };
-  };
+  readonly kubeadmConfigSpec?: KubeadmConfig;
 }
 
 /** Whatever is not set leaves no key. */
@@ -82,11 +75,6 @@ function port(network: NonNullable<MachineOptions["networks"]>[number]): Port {
   };
 }
 
-function withTaints(taints: WorkersConfig["taints"]): Pick<NodeGroup<never>, "kubeadmConfigSpec"> {
-  if (taints === undefined || taints.length === 0) return {};
-  return { kubeadmConfigSpec: { joinConfiguration: { nodeRegistration: { taints } } } };
-}
-
 /**
  * The groups, that of `cluster.workers` first, the others by name.
  *
@@ -100,7 +88,7 @@ export function nodeGroups<R>(
     name: workers.groupName,
     machineCount: workers.count,
     ...machineOptionValues(workers),
-    ...withTaints(workers.taints),
+    ...groupKubeadm(workers),
   };
   return [
     first,
@@ -138,7 +126,7 @@ function nodeGroup<R>(name: string, group: WorkerGroupConfig, serverGroupId: R |
           },
         }),
     ...machineOptionValues(group),
-    ...withTaints(group.taints),
+    ...groupKubeadm(group),
   };
 }
 

@@ -28,6 +28,12 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
     "charts.openstack-cluster": index(cluster.chart),
     "charts.janitor": clusterApi.janitor.enabled ? index(clusterApi.janitor) : undefined,
     "charts.monitoring": monitoring.enabled ? index(monitoring) : undefined,
+    ...Object.fromEntries(
+      Object.entries(config.extras).map(([name, { release }]) => [
+        `charts.extras.${name}`,
+        release === undefined ? undefined : index(release),
+      ]),
+    ),
     // Without a mirror the chart says where they come from, and preflight has no opinion on that.
     ...Object.fromEntries(
       config.mirror.url === undefined

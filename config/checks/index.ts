@@ -2,6 +2,8 @@
  * All cross-field checks, in the order in which their problems are reported.
  */
 import type { Check } from "./check.ts";
+import * as clusterOptions from "./clusterOptions.ts";
+import * as extras from "./extras.ts";
 import * as machines from "./machines.ts";
 import * as networks from "./networks.ts";
 import * as outside from "./outside.ts";
@@ -13,6 +15,8 @@ export const checks: readonly Check[] = [
   networks,
   machines,
   workerGroups,
+  clusterOptions,
+  extras,
   versions,
   outside,
   templates,

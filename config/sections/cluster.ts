@@ -25,6 +25,7 @@ import {
   serverGroupId,
   timeout,
 } from "./common.ts";
+import { addons, apiServerOptions, storage } from "./clusterOptions.ts";
 import { machineMetadata, machineOptions, taints, workerGroups, workerRules } from "./workerGroups.ts";
 
 const controlPlane = z.strictObject({
@@ -158,6 +159,7 @@ export const cluster = z.strictObject({
     loadBalancerProvider: line.meta({
       description: "Octavia provider of the API's load balancer, such as amphora or ovn.",
     }),
+    ...apiServerOptions,
   }),
   chart: z.strictObject(chart),
   healthChecks,
@@ -177,12 +179,8 @@ export const cluster = z.strictObject({
       description: "Size in bytes at which etcd refuses writes.",
     }),
   }),
-  storage: z.strictObject({
-    volumeType: line
-      .optional()
-      .meta({ description: "Volume type of persistent volumes. Without it the cloud's default." }),
-    availabilityZone: line.meta({ description: "Cinder availability zone of persistent volumes." }),
-  }),
+  storage,
+  addons,
   registryMirrors: registryMirrors("the cluster's machines", "_default"),
   timeouts: z.strictObject({
     ready: timeout(

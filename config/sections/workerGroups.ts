@@ -5,6 +5,7 @@
 import { z } from "zod";
 import {
   choice,
+  componentArgs,
   countOrPercentage,
   flag,
   labelKey,
@@ -47,6 +48,10 @@ export const machineOptions = (machines: string) => ({
   configDrive: flag.optional().meta({
     description: `Give ${machines} a config drive, for a cloud without metadata service. Without it off.`,
     source: "chart: machineConfigDrive",
+  }),
+  kubeletArgs: componentArgs.optional().meta({
+    description: `Further arguments of the kubelets of ${machines}. A wrong one keeps its nodes from joining.`,
+    source: "kubeadm: nodeRegistration.kubeletExtraArgs",
   }),
   networks: networks.optional().meta({
     description: `Ports of ${machines} on further networks, after the one on the cluster's network.`,

@@ -151,10 +151,10 @@ test("containerd of the machines and of the seed, CAPO and ORC get the proxy; wh
   });
   for (const { kubeadmConfigSpec } of [controlPlane, nodeGroupDefaults]) {
     assert.match(
-      kubeadmConfigSpec?.files[0]?.content ?? "",
+      kubeadmConfigSpec?.files?.[0]?.content ?? "",
       /^\[Service\]\nEnvironment="HTTP_PROXY=http:\/\/proxy\.example\.org:3128"\n.*\nEnvironment="NO_PROXY=\.svc,10\.0\.0\.0\/8"\n$/,
     );
-    assert.deepEqual(kubeadmConfigSpec?.preKubeadmCommands.at(-1), "systemctl restart containerd");
+    assert.deepEqual(kubeadmConfigSpec?.preKubeadmCommands?.at(-1), "systemctl restart containerd");
   }
   assert.match(k3sProxyFile(settings), /^CONTAINERD_HTTPS_PROXY="http:\/\/proxy\.example\.org:3128"$/m);
   const { clusterApi } = configOf("dev");

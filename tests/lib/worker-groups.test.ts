@@ -24,6 +24,7 @@ const planned = (change: Values) => plannedValues(configOf(change), "https://key
 const options = (name: string) => ({
   labels: { "example.org/pool": name },
   configDrive: true,
+  kubeletArgs: { "max-pods": 200 },
   networks: [
     { networkId: ID, subnetId: ID, securityGroupIds: [ID], vnicType: "direct" },
     { networkId: ID, portSecurity: false },
@@ -83,7 +84,9 @@ test("groups are spelled as the chart reads them, in the order of their names", 
     machineConfigDrive: true,
     machineNetworking: { ports },
   });
-  const kubeadmConfigSpec = { joinConfiguration: { nodeRegistration: { taints } } };
+  const kubeadmConfigSpec = {
+    joinConfiguration: { nodeRegistration: { taints, kubeletExtraArgs: { "max-pods": "200" } } },
+  };
   assert.deepEqual(cluster["nodeGroups"], [
     { name: "md-0", machineCount: 3, ...optionValues("workers"), kubeadmConfigSpec },
     {
@@ -128,6 +131,7 @@ const OTHER: Readonly<Record<string, unknown>> = {
   max: 7,
   labels: { "example.org/pool": "other" },
   configDrive: false,
+  kubeletArgs: { "max-pods": 150 },
   networks: [],
   networkId: OTHER_ID,
   subnetId: OTHER_ID,
@@ -163,7 +167,7 @@ const PLACE: Readonly<Record<string, readonly (string | number)[]>> = {
 };
 
 const NEW =
-  /^cluster\.(workerGroups|machineMetadata|network\.workerRules|(workers|controlPlane)\.(labels|taints|configDrive|networks))/;
+  /^cluster\.(workerGroups|machineMetadata|network\.workerRules|(workers|controlPlane)\.(labels|taints|configDrive|kubeletArgs|networks))/;
 
 function changed(tree: unknown, [key, ...rest]: readonly (string | number)[], value: unknown): unknown {
   if (key === undefined) return value;

@@ -87,6 +87,9 @@ const COMPUTED: Record<string, (inputs: Values, name: string) => Values> = {
   "command:local:Command": () => ({ stdout: "/home/runner/.cache/capi-mgmt/images/image" }),
   "kubernetes:helm.sh/v3:Release": (inputs) => ({ status: { name: inputs["name"], revision: 1 } }),
   "kubernetes:core/v1:Namespace": () => ({}),
+  "kubernetes:core/v1:ConfigMap": () => ({}),
+  // A kind that a site adds by extras.
+  "kubernetes:example.org/v1:Widget": () => ({}),
   "kubernetes:core/v1:ServiceAccount": () => ({}),
   "kubernetes:core/v1:Secret": (inputs) =>
     inputs["type"] === "kubernetes.io/service-account-token"
