@@ -136,6 +136,8 @@ const nodesAndControllers: ProgramGroup = {
 
 /** Folder of the second go.mod. */
 export const olderDir = join(sourceDir, "capo");
+/** Folder of the third go.mod. */
+export const monitoringDir = join(sourceDir, "monitoring");
 const capo = "sigs.k8s.io/cluster-api-provider-openstack";
 
 /** Folder of the third go.mod. */

@@ -16,16 +16,16 @@ import (
 // openStack answers as Keystone, Neutron, Octavia and Cinder do, and notes what is deleted.
 func openStack(t *testing.T, deleted *[]string) *httptest.Server {
 	lists := map[string]any{
-		"/network/v2.0/floatingips": map[string]any{"floatingips": []any{
+		"/floatingips": map[string]any{"floatingips": []any{
 			map[string]any{"id": "f-ours", "description": "Floating IP for Kubernetes external service a/b from cluster c1"},
 			map[string]any{"id": "f-other", "description": "Floating IP for Kubernetes external service a/b from cluster other-c1x"},
 			map[string]any{"id": "f-api", "description": "Created by cluster-api-provider-openstack cluster clusters-c1"}}},
-		"/lb/v2.0/lbaas/loadbalancers": map[string]any{"loadbalancers": []any{
+		"/loadbalancers": map[string]any{"loadbalancers": []any{
 			map[string]any{"id": "lb-ours", "name": "kube_service_c1_a_b"}, map[string]any{"id": "lb-other", "name": "kube_service_c10_a_b"}}},
-		"/network/v2.0/security-groups": map[string]any{"security_groups": []any{
+		"/security-groups": map[string]any{"security_groups": []any{
 			map[string]any{"id": "g-ours", "description": "Security Group for a/b Service LoadBalancer in cluster c1"}, map[string]any{"id": "g-other", "description": "default"}}},
-		"/volume/v3/snapshots": map[string]any{"snapshots": []any{map[string]any{"id": "s-ours", "metadata": map[string]string{clusterProperty: "c1"}}}},
-		"/volume/v3/volumes/detail": map[string]any{"volumes": []any{
+		"/snapshots": map[string]any{"snapshots": []any{map[string]any{"id": "s-ours", "metadata": map[string]string{clusterProperty: "c1"}}}},
+		"/volumes": map[string]any{"volumes": []any{
 			map[string]any{"id": "v-ours", "metadata": map[string]string{clusterProperty: "c1"}},
 			map[string]any{"id": "v-kept", "metadata": map[string]string{clusterProperty: "c1", keepProperty: "true"}},
 			map[string]any{"id": "v-other", "metadata": map[string]string{clusterProperty: "c10"}}}},
@@ -42,13 +42,14 @@ func openStack(t *testing.T, deleted *[]string) *httptest.Server {
 			w.Header().Set("X-Subject-Token", "token")
 			w.WriteHeader(http.StatusCreated)
 			catalog := []any{}
-			for kind, path := range map[string]string{"network": "/network/", "load-balancer": "/lb/", "block-storage": "/volume/v3/"} {
+			for kind, path := range map[string]string{"network": "/network/v2.0", "load-balancer": "/lb/v2", "block-storage": "/volume/v3"} {
 				catalog = append(catalog, map[string]any{"type": kind, "name": kind, "endpoints": []any{map[string]string{"interface": "public", "region": "r", "region_id": "r", "url": server.URL + path}}})
 			}
 			_ = json.NewEncoder(w).Encode(map[string]any{"token": map[string]any{"catalog": catalog, "expires_at": "2099-01-01T00:00:00.000000Z"}})
 			return
 		}
-		list, ok := lists[r.URL.Path]
+		path := strings.TrimSuffix(r.URL.Path, "/detail")
+		list, ok := lists[path[strings.LastIndex(path, "/"):]]
 		if !ok {
 			http.Error(w, `{"error": "no such path"}`, http.StatusNotFound)
 			return

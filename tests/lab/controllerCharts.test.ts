@@ -1,0 +1,91 @@
+/**
+ * The stand-in charts of addon provider, janitor and kube-prometheus-stack: what they run is an image the lab makes, they
+ * take the program's values and refuse others. Real helm. Does not prove that what is rendered runs: deploying does.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { controllerImages, monitoringImages } from "../../lab/kubernetes/images.ts";
+import { ensurePart } from "../../lab/prepare/cache.ts";
+import { goParts } from "../../lab/prepare/parts.ts";
+import { run } from "../../lab/run.ts";
+import { projectDir } from "../../lab/site.ts";
+import { monitoringValues } from "../../lib/monitoring-values.ts";
+
+interface KubernetesObject {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly data?: Readonly<Record<string, string>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+const dir = mkdtempSync(join(tmpdir(), "capi-mgmt-charts-"));
+const images = new Set([...controllerImages, ...monitoringImages].map(({ reference }) => reference));
+let helm: string;
+
+const MONITORING = monitoringValues({
+  enabled: true,
+  version: "88.5.0",
+  repository: "https://charts.example.org",
+  slack: { webhookUrl: "http://slack.example.org", severities: ["warning", "critical"] },
+  prometheus: { retention: "90d", size: "10Gi" },
+  alertmanager: { retention: "168h", size: "10Gi" },
+  grafana: { enabled: true },
+  rules: { enabled: true, certificateExpiryDays: 30, disabled: ["TargetDown"] },
+  timeouts: { ready: "10m" },
+});
+
+async function render(chart: string, values: object): Promise<{ text: string; objects: KubernetesObject[] }> {
+  const file = join(dir, "values.json");
+  writeFileSync(file, JSON.stringify(values));
+  const folder = join(projectDir, "lab", "charts", chart);
+  const { stdout } = await run(helm, ["template", chart, folder, "--namespace", "some", "--values", file]);
+  const objects = parseAllDocuments(stdout).map((document) => document.toJS() as KubernetesObject | null);
+  return { text: stdout, objects: objects.filter((object) => object !== null) };
+}
+
+before(async () => {
+  helm = join(await ensurePart(goParts.helm(), () => undefined), "helm");
+});
+after(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+for (const [chart, values] of [
+  ["cluster-api-addon-provider", {}],
+  ["cluster-api-janitor-openstack", { defaultVolumesPolicy: "keep", retryDefaultDelay: 5 }],
+  ["kube-prometheus-stack", MONITORING],
+] as const) {
+  test(`${chart}: every image is one that the lab makes, and an unknown value is refused`, async () => {
+    const { text } = await render(chart, values);
+    const named = [...text.matchAll(/(?:image: |config-reloader=)"?([^"\s]+)"?$/gm)].map(
+      ([, image]) => image,
+    );
+    assert.ok(named.length > 0);
+    for (const image of named) assert.ok(images.has(String(image)), image);
+    await assert.rejects(render(chart, { ...values, misspelt: true }), /misspelt/);
+  });
+}
+
+test("kube-prometheus-stack: the program's settings reach Prometheus, Alertmanager and the rules", async () => {
+  const { objects } = await render("kube-prometheus-stack", MONITORING);
+  const of = (kind: string) => objects.filter((object) => object.kind === kind);
+  const spec = (kind: string) => of(kind)[0]?.spec ?? {};
+  const { retention, retentionSize, persistentVolumeClaimRetentionPolicy, storage } = spec("Prometheus");
+  assert.deepEqual([retention, retentionSize], ["90d", "8704MB"]);
+  assert.deepEqual(persistentVolumeClaimRetentionPolicy, { whenDeleted: "Retain", whenScaled: "Retain" });
+  assert.match(JSON.stringify(storage), /"storage":"10Gi"/);
+  assert.deepEqual(spec("Alertmanager")["secrets"], ["alertmanager-slack-webhook"]);
+  const configuration = of("Secret")[0]?.data?.["alertmanager.yaml"] ?? "";
+  assert.match(Buffer.from(configuration, "base64").toString(), /api_url_file: .*\/slack-api-url/);
+  const rules = JSON.stringify(of("PrometheusRule"));
+  for (const [alert, there] of [
+    ["Watchdog", true],
+    ["CapiClusterNotAvailable", true],
+    ["TargetDown", false],
+  ] as const)
+    assert.equal(rules.includes(`"alert":"${alert}"`), there, alert);
+});
