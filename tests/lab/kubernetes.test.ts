@@ -1,6 +1,6 @@
 /**
- * The lab's k3s without a node: built into the cache, started, killed, started again. The node needs a machine
- * (k3sNode.test.ts). The Go tests beside the sources are run first.
+ * The lab's k3s without a node: built into the cache, started, killed, started again. The Go tests beside the sources are
+ * run first. Does not prove anything of the node, which needs a machine: deploy.test.ts has the seed's.
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
