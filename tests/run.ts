@@ -47,6 +47,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     "commandRemote",
     "monitoring",
     "site",
+    "images",
     "kubernetes",
     "state",
     "connect",

@@ -139,27 +139,36 @@ export async function buildKubernetes(note: Note, verify = false): Promise<{ k3s
   return { k3s: join(await buildGroup(own, note, verify), "k3s") };
 }
 
+/** What was built. */
+export interface Programs {
+  /** Every program by name. */
+  folder: string;
+  /** The groups' folders: what is made of a few programs only does not change when another group's do. */
+  groups: string[];
+}
+
 /**
- * Every program, by name in one folder.
+ * Every program.
  * @param version of Kubernetes. Another patch version than go.mod's takes half a minute, the compiled code is the same.
  */
-export async function buildPrograms(note: Note, verify = false, version = nodeVersion): Promise<string> {
-  const folders: (readonly [string, string])[] = [];
+export async function buildPrograms(note: Note, verify = false, version = nodeVersion): Promise<Programs> {
+  const folders: string[] = [];
   // One after another: what they share is compiled once.
-  for (const group of groups(version)) {
-    const dir = await buildGroup(group, note, verify);
-    for (const name of Object.keys(group.programs)) folders.push([name, dir]);
-  }
+  for (const group of groups(version)) folders.push(await buildGroup(group, note, verify));
+  const files = groups(version).flatMap(({ programs }, index) =>
+    Object.keys(programs).map((name): [string, string] => [name, folders[index] as string]),
+  );
   const part: Part = {
     name: `programs-${version}`,
-    key: JSON.stringify(folders),
-    files: folders.map(([name]) => name),
+    key: JSON.stringify(files),
+    tree: "bin", // contents are compared in the groups
     fresh: true,
     keptDays,
     build(dir) {
-      for (const [name, folder] of folders) linkSync(join(folder, name), join(dir, name));
+      mkdirSync(join(dir, "bin"));
+      for (const [name, folder] of files) linkSync(join(folder, name), join(dir, "bin", name));
       return Promise.resolve();
     },
   };
-  return ensurePart(part, note, verify);
+  return { folder: join(await ensurePart(part, note, verify), "bin"), groups: folders };
 }

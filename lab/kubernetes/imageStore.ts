@@ -4,14 +4,14 @@
  */
 import { existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Part } from "../prepare/cache.ts";
+import { type Part, recordedHash } from "../prepare/cache.ts";
 import { run } from "../run.ts";
 import { BlobStore, type Descriptor, type Entry, keepImage, writeLayout } from "./oci.ts";
 import { type Image, repository } from "./images.ts";
 
 /** What the images are made of. */
 export interface ImageSources {
-  /** Folders with programs by name; the first that has one counts. */
+  /** Parts of the cache with programs by name; the first that has one counts. */
   programs: readonly string[];
   /** Debian tree with iptables and nft. */
   tree: string;
@@ -22,9 +22,11 @@ export const imageFiles = { registry: "registry", preloaded: "preloaded.tar" } a
 
 /** Images as a part of the cache. */
 export function imagesPart(name: string, images: readonly Image[], sources: ImageSources): Part {
+  const programs = [...new Set(images.flatMap((image) => Object.values(image.programs)))].sort();
+  const contents = programs.map((file) => recordedHash(program(sources.programs, file)));
   return {
     name,
-    key: JSON.stringify([images, sources, 1]),
+    key: JSON.stringify([images, contents, sources.tree, 1]),
     tree: imageFiles.registry,
     fresh: true,
     keptDays: 7,

@@ -2,7 +2,7 @@
  * Which programs the lab builds from Go modules, and the versions they tell. Each folder with a go.mod is one group: what its
  * programs share is compiled once.
  */
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { generateClient, monitoringPrograms, monitoringTags } from "./monitoring.ts";
 
@@ -171,13 +171,22 @@ const monitoring: ProgramGroup = {
 /** The k3s release the lab's binary stands in for. */
 export const k3sRelease = "v1.36.3+k3s1";
 
+const ownPrograms = readdirSync(join(sourceDir, "cmd")).filter((name) => !upstreamMains.includes(name));
+
+/** Folders with packages of the first go.mod: one with a go.mod is another module's. */
+const ownPackages = readdirSync(sourceDir, { withFileTypes: true }).flatMap((entry) =>
+  entry.isDirectory() && entry.name !== "cmd" && !existsSync(join(sourceDir, entry.name, "go.mod"))
+    ? [entry.name]
+    : [],
+);
+
 /** The lab's own, every other folder of cmd/: k3s, and the controllers that no registry has. Called `kubectl`, k3s is that. */
 export const own: ProgramGroup = {
   name: "programs-lab",
   module: sourceDir,
   programs: named(
     "./cmd",
-    readdirSync(join(sourceDir, "cmd")).filter((name) => ![...upstreamMains, "bundle"].includes(name)),
+    ownPrograms.filter((name) => name !== "bundle"),
   ),
   values: {
     ...kubernetesValues(k3sRelease),
@@ -189,7 +198,7 @@ export const own: ProgramGroup = {
     from: nodesAndControllers,
     programs: ["containerd-shim-runc-v2", "bridge", "host-local", "loopback", "portmap", "crictl"],
   },
-  sources: ["."],
+  sources: [...ownPackages, ...ownPrograms.map((name) => `cmd/${name}`)],
 };
 
 /** Every program `prepare` builds, in the order that compiles most for the others first. */

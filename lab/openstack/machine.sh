@@ -28,14 +28,14 @@ if [ "${LM_STAGE:-1}" != 2 ]; then
       echo $$ >"$G/cgroup.procs"
     done
   fi
-  # The host's disks and memory, which root in the machine could mknod, are shut off. All else is open, because a privileged
-  # container asks for every device, and only a group that has them all may give them (--property=DeviceAllow does nothing
-  # with --keep-unit).
+  # The host's disks and memory, which root in the machine can mknod, cannot be opened. All else is open, because a privileged
+  # container asks for every device, and any container to mknod every one: only a group that has them all may give them.
+  # (--property=DeviceAllow does nothing with --keep-unit.)
   D=$CG/devices/$LM_NAME
   if [ -d "$D" ]; then
     {
-      awk 'NR > 2 && $4 !~ /^(loop|ram|zram)/ { print "b " $1 ":* rwm" }' /proc/partitions | sort -u
-      printf 'c 1:%s rwm\n' 1 2 4
+      awk 'NR > 2 && $4 !~ /^(loop|ram|zram)/ { print "b " $1 ":* rw" }' /proc/partitions | sort -u
+      printf 'c 1:%s rw\n' 1 2 4
     } | while read -r rule; do echo "$rule" >"$D/devices.deny"; done
   fi
   exec 9</proc/self/ns/net # the lab's network namespace, for stage 2

@@ -14,7 +14,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { sleep } from "../run.ts";
 import { cacheDir } from "../site.ts";
@@ -87,6 +87,14 @@ export async function ensurePart(part: Part, note: (text: string) => void, verif
   } finally {
     unlock();
   }
+}
+
+/** SHA-256 that was recorded when a file of a part was built: what the file is, whatever its part is called. */
+export function recordedHash(file: string): string {
+  const completion = JSON.parse(readFileSync(join(dirname(file), "complete.json"), "utf8")) as Completion;
+  const hash = completion.files[basename(file)];
+  if (hash === undefined) throw new Error(`${file} is no recorded file of its part`);
+  return hash;
 }
 
 async function isComplete(

@@ -33,14 +33,14 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const alertmanager = binary("alertmanager");
   const seedBase = part("seed base", seedBasePart()).then((dir) => join(dir, "rootfs"));
   const programs = progress.step("programs", (note) => buildPrograms(note, verify));
-  const mirror = Promise.all([programs, helm]).then(([folder, helmPath]) =>
+  const mirror = Promise.all([programs, helm]).then(([{ folder }, helmPath]) =>
     progress.step("release mirror", (note) =>
       prepareMirror({ k3s: join(folder, "k3s"), helm: helmPath }, note, verify),
     ),
   );
   const nodeBase = Promise.all([programs, seedBase, helm, alertmanager]).then(
-    async ([folder, tree, ...others]) => {
-      const made = { programs: [folder, ...others.map((file) => dirname(file))], tree };
+    async ([{ groups }, tree, ...others]) => {
+      const made = { programs: [...groups, ...others.map((file) => dirname(file))], tree };
       const releases = await progress.step("images", (note) => prepareImages(made, note, verify));
       return part("node base", nodeBasePart(releases));
     },
@@ -69,8 +69,8 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     versitygw: await versitygw,
     helm: await helm,
     alertmanager: await alertmanager,
-    programs: await programs,
-    k3s: join(await programs, "k3s"),
+    programs: (await programs).folder,
+    k3s: join((await programs).folder, "k3s"),
     pulumi: await pulumi,
   };
 }
@@ -88,7 +88,8 @@ async function prepareImages(
   rmSync(paths.registry, { recursive: true, force: true });
   mkdirSync(paths.registry, { recursive: true, mode: 0o700 });
   for (const version of new Set([nodeVersion, ...furtherVersions])) {
-    const programs = version === nodeVersion ? made.programs : [await buildPrograms(note, verify, version)];
+    const programs =
+      version === nodeVersion ? made.programs : (await buildPrograms(note, verify, version)).groups;
     const images = [
       ...kubernetesImages(version),
       ...nodeImages,
@@ -100,9 +101,9 @@ async function prepareImages(
       verify,
     );
     // Hard links where cache and lab are one file system: the images are half a gigabyte.
-    const copy = (how: string) => run("cp", ["-rT", how, join(dir, imageFiles.registry), paths.registry]);
+    const copy = (how: string) => run("cp", ["-rfT", how, join(dir, imageFiles.registry), paths.registry]);
     await copy("--link").catch(() => copy("--reflink=auto"));
-    releases.push({ version, programs: programs[0] as string, archive: join(dir, imageFiles.preloaded) });
+    releases.push({ version, programs, archive: join(dir, imageFiles.preloaded) });
   }
   return releases;
 }

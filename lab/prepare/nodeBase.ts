@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { run } from "../run.ts";
 import { projectDir } from "../site.ts";
-import type { Part } from "./cache.ts";
+import { type Part, recordedHash } from "./cache.ts";
 
 /** What a node of one Kubernetes version is made of. */
 export interface NodeRelease {
@@ -55,7 +55,11 @@ export function nodeBasePart(releases: readonly NodeRelease[]): Part {
     .sort();
   return {
     name: "node-base",
-    key: JSON.stringify([releases, places, masked, sources.map((file) => readFileSync(file, "utf8")), 1]),
+    key: JSON.stringify([
+      ...[releases.map(contents), places, masked],
+      ...[sources.map((file) => readFileSync(file, "utf8")), 1],
+    ]),
+    keptDays: 7,
     tree: "layers",
     fresh: true,
     async build(dir, note) {
@@ -70,6 +74,12 @@ export function nodeBasePart(releases: readonly NodeRelease[]): Part {
     },
   };
 }
+
+/** What a release's nodes are made of: the programs themselves, not the parts they are in. */
+const contents = (release: NodeRelease) => [
+  ...[release.version, release.archive],
+  ...Object.values(places).flatMap((names) => names.map((name) => recordedHash(program(release, name)))),
+];
 
 async function buildNode(release: NodeRelease, dir: string, note: (text: string) => void): Promise<void> {
   const tree = join(dir, "tree");

@@ -124,6 +124,17 @@ test("templates in user data find OpenStack's names", () => {
   );
 });
 
+test("a machine has its subnet's name servers, or else the gateway as one", () => {
+  const subnet = { cidr: "10.0.0.0/24", version: 4, ips: [{ address: "10.0.0.5" }], routes: [], gateway: { address: "10.0.0.1" } }; // prettier-ignore
+  const servers = (...dns: string[]) =>
+    evaluate("cloud_init.ethernet({'subnets': [given]}, 1442, True)['nameservers']['addresses']", {
+      ...subnet,
+      dns: dns.map((address) => ({ address })),
+    });
+  assert.deepEqual(servers("192.0.2.53"), ["192.0.2.53"]);
+  assert.deepEqual(servers(), ["10.0.0.1"]);
+});
+
 test("an image store costs a machine its data bases only", () => {
   const store = join(scratch, "store");
   mkdirSync(join(store, "meta"), { recursive: true });
@@ -185,6 +196,25 @@ test("the layer of every machine enables and masks units, with modes that do not
   assert.equal(readlinkSync(join(system, "e2scrub_reap.service")), "/dev/null");
   assert.equal(lstatSync(system).mode & 0o777, 0o755);
   assert.equal(statSync(join(dir, "layers/machine/usr/local/lib/machine/prepare.sh")).mode & 0o777, 0o755);
-  const release = { version: "v1.36.3", programs: ["/a"], archive: "/b" };
-  assert.notEqual(nodeBasePart([release]).key, nodeBasePart([{ ...release, archive: "/c" }]).key);
+});
+
+/** A part of the cache with every program of a node, all of one content. */
+function programs(name: string, content: string): string {
+  const dir = join(scratch, name);
+  const places = ["kubelet kubeadm kubectl", "containerd containerd-shim-runc-v2 ctr"];
+  const names = [...places, "bridge loopback host-local portmap"].flatMap((line) => line.split(" "));
+  mkdirSync(dir);
+  for (const file of names) writeFileSync(join(dir, file), content);
+  const files = Object.fromEntries(names.map((file) => [file, content]));
+  writeFileSync(join(dir, "complete.json"), JSON.stringify({ files }));
+  return dir;
+}
+
+test("a node's tree is made anew for other programs or images, not for another build of the same", () => {
+  const key = (folder: string, archive = "/b") =>
+    nodeBasePart([{ version: "v1.36.3", programs: [folder], archive }]).key;
+  const first = programs("build-1", "a");
+  assert.equal(key(programs("build-2", "a")), key(first));
+  assert.notEqual(key(programs("build-3", "b")), key(first));
+  assert.notEqual(key(first, "/c"), key(first));
 });

@@ -222,14 +222,14 @@ func gibibytes(wish *csi.CapacityRange) int {
 	return max(1, int((wish.GetRequiredBytes()+gibibyte-1)/gibibyte))
 }
 
-// supported refuses what the driver does not do: raw block volumes, several nodes, file systems other than ext4.
+// supported refuses what the driver does not do: raw block volumes, several nodes, other file systems.
 func supported(capabilities []*csi.VolumeCapability) error {
 	if len(capabilities) == 0 {
 		return status.Error(codes.InvalidArgument, "volume capabilities are missing")
 	}
 	for _, capability := range capabilities {
-		if kind := capability.GetMount().GetFsType(); capability.GetMount() == nil || (kind != "" && kind != "ext4") {
-			return status.Errorf(codes.InvalidArgument, "only file systems of type ext4 are supported here, not %q", kind)
+		if kind := fileSystem(capability); capability.GetMount() == nil || fileSystems[kind].make == nil {
+			return status.Errorf(codes.InvalidArgument, "only file systems of type ext4 and xfs are supported here, not %q", kind)
 		}
 		if mode := capability.GetAccessMode().GetMode(); mode != csi.VolumeCapability_AccessMode_SINGLE_NODE_WRITER {
 			return status.Errorf(codes.InvalidArgument, "access mode %s is not supported (legal: SINGLE_NODE_WRITER)", mode)

@@ -123,7 +123,7 @@ func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 	block.AccessType = &csi.VolumeCapability_Block{Block: &csi.VolumeCapability_BlockVolume{}}
 	shared := capability("")
 	shared.AccessMode.Mode = csi.VolumeCapability_AccessMode_MULTI_NODE_MULTI_WRITER
-	for _, refused := range []*csi.VolumeCapability{capability("xfs"), block, shared} {
+	for _, refused := range []*csi.VolumeCapability{capability("btrfs"), block, shared} {
 		request := create("pvc-1", gibibyte)
 		request.VolumeCapabilities = []*csi.VolumeCapability{refused}
 		if _, err := driver.CreateVolume(context.Background(), request); status.Code(err) != codes.InvalidArgument {

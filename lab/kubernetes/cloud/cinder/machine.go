@@ -34,18 +34,19 @@ func HostMachine() Machine {
 // Path says where the pod finds a path of the machine.
 func (m Machine) Path(path string) string { return filepath.Join(m.Root, path) }
 
-// Mounted tells whether something is mounted on a path.
-func (m Machine) Mounted(path string) (bool, error) {
+// Mounted gives the type of the file system that is mounted on a path; empty where none is.
+func (m Machine) Mounted(path string) (string, error) {
 	content, err := os.ReadFile(m.MountInfo)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	for line := range strings.Lines(string(content)) {
-		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == filepath.Clean(path) {
-			return true, nil
+		place, system, _ := strings.Cut(line, " - ")
+		if fields := strings.Fields(place); len(fields) > 4 && fields[4] == filepath.Clean(path) {
+			return strings.Fields(system)[0], nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // Run runs a command and gives its output without the last line feed, and its exit code; an error says what it wrote.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,23 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
+
+// fileSystems says how each type is made on a device, and how it grows. The first needs CAP_SYS_RESOURCE for that.
+var fileSystems = map[string]struct {
+	make []string
+	grow func(device, path string) []string
+}{
+	"ext4": {[]string{"mkfs.ext4", "-q", "-m", "0"}, func(device, _ string) []string { return []string{"resize2fs", device} }},
+	"xfs":  {[]string{"mkfs.xfs", "-q"}, func(_, path string) []string { return []string{"xfs_growfs", path} }},
+}
+
+// fileSystem is the type asked for, or upstream's default.
+func fileSystem(capability *csi.VolumeCapability) string {
+	if kind := capability.GetMount().GetFsType(); kind != "" {
+		return kind
+	}
+	return "ext4"
+}
 
 // Node makes file systems on attached volumes and mounts them on its machine.
 type Node struct {
@@ -51,23 +69,24 @@ func (n *Node) NodeStageVolume(ctx context.Context, request *csi.NodeStageVolume
 	if err != nil {
 		return nil, err
 	}
-	if mounted, err := n.Machine.Mounted(request.StagingTargetPath); err != nil || mounted {
+	if mounted, err := n.Machine.Mounted(request.StagingTargetPath); err != nil || mounted != "" {
 		return &csi.NodeStageVolumeResponse{}, err
 	}
+	wanted := fileSystem(request.VolumeCapability)
 	// 2: there is nothing that blkid knows. It says the same of a device that it cannot open, where mkfs fails too.
 	kind, code, err := n.Machine.Run(ctx, "blkid", "--probe", "--match-tag", "TYPE", "--output", "value", device)
 	switch {
 	case code == 2 && kind == "":
-		if _, _, err := n.Machine.Run(ctx, "mkfs.ext4", "-q", "-m", "0", device); err != nil {
-			return nil, status.Error(codes.Internal, err.Error())
+		if err := n.run(ctx, append(slices.Clone(fileSystems[wanted].make), device)...); err != nil {
+			return nil, err
 		}
 	case err != nil:
 		return nil, status.Error(codes.Internal, err.Error())
-	case kind != "ext4":
-		return nil, status.Errorf(codes.FailedPrecondition, "volume %s holds %s, not ext4", request.VolumeId, kind)
+	case kind != wanted:
+		return nil, status.Errorf(codes.FailedPrecondition, "volume %s holds %s, not %s", request.VolumeId, kind, wanted)
 	}
 	options := append([]string{"defaults"}, request.VolumeCapability.GetMount().GetMountFlags()...)
-	return &csi.NodeStageVolumeResponse{}, n.run(ctx, "mount", "-t", "ext4", "-o", strings.Join(options, ","), device, request.StagingTargetPath)
+	return &csi.NodeStageVolumeResponse{}, n.run(ctx, "mount", "-t", wanted, "-o", strings.Join(options, ","), device, request.StagingTargetPath)
 }
 
 // NodeUnstageVolume undoes NodeStageVolume.
@@ -77,10 +96,10 @@ func (n *Node) NodeUnstageVolume(ctx context.Context, request *csi.NodeUnstageVo
 
 // NodePublishVolume shows a mounted volume to a pod.
 func (n *Node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
-	if mounted, err := n.Machine.Mounted(request.TargetPath); err != nil || mounted {
+	if mounted, err := n.Machine.Mounted(request.TargetPath); err != nil || mounted != "" {
 		return &csi.NodePublishVolumeResponse{}, err
 	}
-	if mounted, err := n.Machine.Mounted(request.StagingTargetPath); err != nil || !mounted {
+	if mounted, err := n.Machine.Mounted(request.StagingTargetPath); err != nil || mounted == "" {
 		return nil, status.Errorf(codes.FailedPrecondition, "volume %s is not staged (%v)", request.VolumeId, err)
 	}
 	if err := os.MkdirAll(n.Machine.Path(request.TargetPath), 0o750); err != nil {
@@ -118,7 +137,11 @@ func (n *Node) NodeExpandVolume(ctx context.Context, request *csi.NodeExpandVolu
 	if wanted := request.CapacityRange.GetRequiredBytes(); err != nil || size < wanted {
 		return nil, status.Errorf(codes.Internal, "%s has %s bytes, %d are wanted", device, text, wanted)
 	}
-	return &csi.NodeExpandVolumeResponse{CapacityBytes: size}, n.run(ctx, "resize2fs", device)
+	kind, err := n.Machine.Mounted(request.VolumePath)
+	if err != nil || fileSystems[kind].grow == nil {
+		return nil, status.Errorf(codes.FailedPrecondition, "%s holds no file system that grows, but %q (%v)", request.VolumePath, kind, err)
+	}
+	return &csi.NodeExpandVolumeResponse{CapacityBytes: size}, n.run(ctx, fileSystems[kind].grow(device, request.VolumePath)...)
 }
 
 // NodeGetVolumeStats tells how full a mounted volume is.
@@ -155,7 +178,7 @@ func (n *Node) run(ctx context.Context, command ...string) error {
 }
 
 func (n *Node) unmount(ctx context.Context, path string) error {
-	if mounted, err := n.Machine.Mounted(path); err != nil || !mounted {
+	if mounted, err := n.Machine.Mounted(path); err != nil || mounted == "" {
 		return err
 	}
 	return n.run(ctx, "umount", path)

@@ -107,14 +107,17 @@ func TestAStagedVolumeIsShownToAPodAndTakenAway(t *testing.T) {
 
 func TestTheFileSystemGrowsOnceTheMachineSeesTheSize(t *testing.T) {
 	node, root := machine(t)
-	request := &csi.NodeExpandVolumeRequest{VolumeId: volumeID, VolumePath: "/staging", CapacityRange: &csi.CapacityRange{RequiredBytes: 2 * gibibyte}}
-	cloudtest.Write(t, root, "blockdev.says", fmt.Sprint("echo ", gibibyte))
-	if _, err := node.NodeExpandVolume(context.Background(), request); err == nil || strings.Contains(commands(t, root), "resize2fs") {
-		t.Error("too early", err)
-	}
-	cloudtest.Write(t, root, "blockdev.says", fmt.Sprint("echo ", 2*gibibyte))
-	if _, err := node.NodeExpandVolume(context.Background(), request); err != nil || !strings.Contains(commands(t, root), "resize2fs /dev/disk/by-id/virtio-") {
-		t.Error(err, commands(t, root))
+	request := &csi.NodeExpandVolumeRequest{VolumeId: volumeID, VolumePath: "/pod", CapacityRange: &csi.CapacityRange{RequiredBytes: 2 * gibibyte}}
+	for kind, command := range map[string]string{"xfs": "xfs_growfs /pod\n", "ext4": "resize2fs /dev/disk/by-id/virtio-0123456789abcdefghij\n"} {
+		cloudtest.Write(t, root, "mountinfo", "36 25 7:1 / /pod rw - "+kind+" /dev/vdb rw\n")
+		cloudtest.Write(t, root, "blockdev.says", fmt.Sprint("echo ", gibibyte))
+		if _, err := node.NodeExpandVolume(context.Background(), request); err == nil || strings.Contains(commands(t, root), command) {
+			t.Error("too early", err)
+		}
+		cloudtest.Write(t, root, "blockdev.says", fmt.Sprint("echo ", 2*gibibyte))
+		if _, err := node.NodeExpandVolume(context.Background(), request); err != nil || !strings.HasSuffix(commands(t, root), command) {
+			t.Error(err, commands(t, root))
+		}
 	}
 }
 

@@ -87,5 +87,7 @@ def ethernet(network, mtu, first):
         gateway = (subnet["gateway"] or {}).get("address")
         if gateway and first:
             card["routes"].append({"to": "::/0" if subnet["version"] == 6 else "0.0.0.0/0", "via": gateway})
-        card["nameservers"]["addresses"] += [resolver["address"] for resolver in subnet["dns"]]
+        # as Neutron's DHCP agent names itself where a subnet has no name servers: CoreDNS does not start without one
+        resolvers = [resolver["address"] for resolver in subnet["dns"]]
+        card["nameservers"]["addresses"] += resolvers or ([gateway] if gateway and first else [])
     return card
