@@ -2,6 +2,7 @@
  * The container images of the lab, by the names that upstream's manifests and charts have, made of the lab's own programs.
  * Upstream analogue: each project's Dockerfile; all are one static program on (nearly) nothing.
  */
+import { prometheusRelease } from "../prepare/prometheus.ts";
 import { moduleVersion, monitoringDir, olderDir } from "./programs.ts";
 
 /** One image. */
@@ -171,12 +172,7 @@ export const monitoringImages: readonly Image[] = [
   }).map(([name, program]) =>
     simple(`quay.io/prometheus-operator/${name}:${operatorTag}`, program, `/bin/${program}`, nobody),
   ),
-  // Module v0.314.0 is release 3.14.0.
-  prometheus(
-    "prometheus",
-    tag("github.com/prometheus/prometheus", monitoringDir).replace(/^v0\.(\d)(\d+)/, "v$1.$2"),
-    "prometheus",
-  ),
+  prometheus("prometheus", prometheusRelease, "prometheus"),
   prometheus("alertmanager", "v0.28.1", "alertmanager"),
   prometheus("node-exporter", tag("github.com/prometheus/node_exporter", monitoringDir), "node_exporter"),
 ];

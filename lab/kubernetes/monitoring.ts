@@ -17,11 +17,7 @@ export const monitoringPrograms: Readonly<Record<string, string>> = {
   operator: `${operator}/cmd/operator`,
   "prometheus-config-reloader": `${operator}/cmd/prometheus-config-reloader`,
   node_exporter: "github.com/prometheus/node_exporter",
-  prometheus: "github.com/prometheus/prometheus/cmd/prometheus",
 };
-
-/** Prometheus without the discovery of thirty clouds, whose libraries are most of what it compiles. */
-export const monitoringTags = ["remove_all_sd", "enable_kubernetes_sd"] as const;
 
 /**
  * Writes prometheus-operator's client into `client/`, where go.mod looks for it.

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { generateClient, monitoringPrograms, monitoringTags } from "./monitoring.ts";
+import { generateClient, monitoringPrograms } from "./monitoring.ts";
 
 /** Folder of the first go.mod; the other group's is below it. */
 export const sourceDir = import.meta.dirname;
@@ -165,7 +165,6 @@ const monitoring: ProgramGroup = {
   name: "programs-monitoring",
   module: monitoringDir,
   programs: monitoringPrograms,
-  tags: monitoringTags,
   generate: generateClient,
   values: {},
   sources: ["."],

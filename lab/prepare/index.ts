@@ -16,6 +16,7 @@ import { type Part, ensurePart } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
 import { type NodeRelease, nodeBasePart } from "./nodeBase.ts";
 import { databasePart, goParts, pythonPart } from "./parts.ts";
+import { prometheusPart } from "./prometheus.ts";
 import { preparePulumi } from "./pulumi.ts";
 import { seedBasePart } from "./seedBase.ts";
 
@@ -31,16 +32,18 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const binary = (name: keyof typeof goParts) => part(name, goParts[name]()).then((dir) => join(dir, name));
   const helm = binary("helm");
   const alertmanager = binary("alertmanager");
-  const seedBase = part("seed base", seedBasePart()).then((dir) => join(dir, "rootfs"));
   const programs = progress.step("programs", (note) => buildPrograms(note, verify));
+  // after the programs, whose libraries it shares
+  const prometheus = programs.then(() => part("prometheus", prometheusPart()));
+  const seedBase = part("seed base", seedBasePart()).then((dir) => join(dir, "rootfs"));
   const mirror = Promise.all([programs, helm]).then(([{ folder }, helmPath]) =>
     progress.step("release mirror", (note) =>
       prepareMirror({ k3s: join(folder, "k3s"), helm: helmPath }, note, verify),
     ),
   );
-  const nodeBase = Promise.all([programs, seedBase, helm, alertmanager]).then(
-    async ([{ groups }, tree, ...others]) => {
-      const made = { programs: [...groups, ...others.map((file) => dirname(file))], tree };
+  const nodeBase = Promise.all([programs, seedBase, prometheus, helm, alertmanager]).then(
+    async ([{ groups }, tree, monitoring, ...others]) => {
+      const made = { programs: [...groups, monitoring, ...others.map((file) => dirname(file))], tree };
       const releases = await progress.step("images", (note) => prepareImages(made, note, verify));
       return part("node base", nodeBasePart(releases));
     },
