@@ -37,7 +37,7 @@ export function groupKey(group: ProgramGroup, toolchain: string): string {
     hash.update(`${path} ${content.length}\n`).update(content);
   }
   const carried = group.carried && [group.carried.programs, groupKey(group.carried.from, toolchain)];
-  return JSON.stringify([toolchain, group.programs, group.tags, group.values, hash.digest("hex"), carried]);
+  return JSON.stringify([toolchain, group.programs, group.values, hash.digest("hex"), carried]);
 }
 
 /** Arguments of the linker: no symbol table (134 instead of 190 MB), and the versions. */
@@ -85,7 +85,6 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
         mkdirSync(out, { recursive: true });
         const packages = names.map((name) => group.programs[name] as string);
         const options = ["-v", "-buildvcs=false", "-ldflags", linkerFlags(group), "-o", `${out}/`];
-        if (group.tags) options.push("-tags", group.tags.join(","));
         note("compiling");
         // It names each package it has finished, cached ones not, which is the only progress there is.
         await run("go", ["build", ...options, ...packages], {

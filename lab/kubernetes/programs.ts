@@ -17,8 +17,6 @@ export interface ProgramGroup {
   module: string;
   /** Name of the file → Go package of its main. */
   programs: Readonly<Record<string, string>>;
-  /** Build tags. */
-  tags?: readonly string[];
   /** Writes code that the modules lack into a copy of the folder of go.mod, where the programs are then built. */
   generate?: (folder: string) => Promise<void>;
   /** Go variables the linker sets: path of the variable → value. */
@@ -136,8 +134,6 @@ const nodesAndControllers: ProgramGroup = {
 
 /** Folder of the second go.mod. */
 export const olderDir = join(sourceDir, "capo");
-/** Folder of the third go.mod. */
-export const monitoringDir = join(sourceDir, "monitoring");
 const capo = "sigs.k8s.io/cluster-api-provider-openstack";
 
 /** Folder of the third go.mod. */
