@@ -24,14 +24,7 @@ def router_tap(port_id):
 
 def router_namespace(router_id):
     return "labr-" + router_id[:11]
-<<<<<<< HEAD
-=======
 
 
 def balancer_namespace(load_balancer_id):
     return "labb-" + load_balancer_id[:11]
-
-
-def control_plane_namespace(cluster_uid):
-    return "labc-" + cluster_uid[:11]
->>>>>>> balancer
