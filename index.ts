@@ -3,10 +3,12 @@
  * one site. Configuration, then providers and components, then outputs; what a component is made of is in its file.
  */
 import * as pulumi from "@pulumi/pulumi";
+import { Backups } from "./components/backups.ts";
 import { ClusterApi } from "./components/clusterApi.ts";
 import { Extras } from "./components/extras.ts";
 import { HaCluster } from "./components/haCluster.ts";
 import { K3s } from "./components/k3s.ts";
+import { Logs } from "./components/logs.ts";
 import { MagnumAccess } from "./components/magnumAccess.ts";
 import { MagnumTemplates } from "./components/magnumTemplates.ts";
 import { Monitoring } from "./components/monitoring.ts";
@@ -28,7 +30,7 @@ const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
 const { config, credentials } = site;
-const { mirror, registries, protect, clusterApi, kubeconfigs, monitoring } = config;
+const { mirror, registries, protect, clusterApi, kubeconfigs, monitoring, logs, backups } = config;
 const extraValues = siteExtraValues(config, site.encryptedPaths);
 const proxy = proxySettings(config, credentials.authUrl);
 const { user, network: seedNetwork } = config.seed;
@@ -102,9 +104,19 @@ if (isHa) {
   const hostOfCluster = { ...host, kubeconfigFile: seedAccess.path };
   const managementArgs = { ...apiArgs, ...hostOfCluster, instance: "management" as const, janitor };
   const parts: pulumi.Resource[] = [new ClusterApi("management", managementArgs, onCluster)];
+  let grafanaNamespace: pulumi.Output<string> | undefined;
   if (monitoring.enabled) {
     const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
-    parts.push(new Monitoring("monitoring", monitoringArgs, onCluster));
+    const stack = new Monitoring("monitoring", monitoringArgs, onCluster);
+    parts.push(stack);
+    if (monitoring.grafana.enabled) grafanaNamespace = stack.namespace;
+  }
+  if (logs.enabled) {
+    parts.push(new Logs("logs", { clusterName, logs, mirror, grafanaNamespace }, onCluster));
+  }
+  if (backups.enabled && backups.store !== undefined) {
+    const backupsArgs = { backups, store: backups.store, mirror, hasMonitoring: monitoring.enabled };
+    parts.push(new Backups("backups", { ...backupsArgs, needed: [...parts] }, onCluster));
   }
   const extras = extrasOn("cluster", config, site.encryptedPaths);
   // Their objects may be of kinds that the cluster's parts bring.

@@ -5,6 +5,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Config, K3sConfig, RegistriesConfig, ToolsConfig } from "../config/schema.ts";
 import { K3S_API_PORT, k3sScript, toolsScript } from "../lib/k3s.ts";
+import { moreToolsScript } from "../lib/more-tools.ts";
 import type { ProxySettings } from "../lib/proxy.ts";
 import { k3sKubeconfigScript } from "../lib/seed-scripts.ts";
 import { type Connection, seedScript } from "./connection.ts";
@@ -84,6 +85,19 @@ export class K3s extends pulumi.ComponentResource {
       { connection, script: toolsScript({ ...args.tools, ...mirror }), runAgainOn: [args.serverId] },
       { parent: this },
     );
+    if (args.tools.install.length > 0) {
+      // A resource of its own: kubectl and helm, which others wait for, stay as they are.
+      seedScript(
+        `${name}-more-tools`,
+        {
+          connection,
+          script: moreToolsScript({ tools: args.tools, ...mirror }),
+          runAgainOn: [args.serverId],
+          hasDelete: true,
+        },
+        { parent: this },
+      );
+    }
     const kubeconfig = seedScript(
       `${name}-kubeconfig`,
       {

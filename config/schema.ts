@@ -11,6 +11,7 @@ import { cluster } from "./sections/cluster.ts";
 import { clusterApi } from "./sections/clusterApi.ts";
 import { extras } from "./sections/extras.ts";
 import { extraValues } from "./sections/extraValues.ts";
+import { backups, logs } from "./sections/logs.ts";
 import { kubeconfigs, magnum, monitoring, pipeline, policy, protect } from "./sections/operations.ts";
 import { mirror, openstack } from "./sections/openstack.ts";
 import { proxy, registries } from "./sections/outside.ts";
@@ -36,6 +37,8 @@ export const configSchema = z.strictObject({
   clusterApi,
   cluster,
   monitoring,
+  logs,
+  backups,
   magnum,
   extraValues,
   extras,

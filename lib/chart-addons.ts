@@ -141,7 +141,7 @@ function loadBalancerSettings(config: ClusterConfig["addons"]["loadBalancers"]):
     ...said("flavor-id", config?.flavorId),
     ...said("availability-zone", config?.availabilityZone),
     ...said("create-monitor", config?.createMonitor),
-  } as Section;
+  };
 }
 
 function calicoRelease(mtu: number | undefined) {

@@ -152,8 +152,7 @@ function apiServerValues<R, L>(
 
 function oidcValues({ oidc }: ClusterConfig["apiServer"]): { oidc?: OidcValues } {
   if (oidc === undefined) return {};
-  const { caCert: _, ...values } = oidc;
-  return { oidc: values };
+  return { oidc: Object.fromEntries(Object.entries(oidc).filter(([key]) => key !== "caCert")) as OidcValues };
 }
 
 function internalNetwork<R, L>(config: ClusterConfig["network"], refs: ChartRefs<R, L>): InternalNetwork<R> {

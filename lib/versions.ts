@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.ts";
 
 /** Component to release, as upstream spells it. */
 export function deployedVersions(config: Config): Record<string, string> {
-  const { k3s, tools, clusterApi, cluster, monitoring } = config;
+  const { k3s, tools, clusterApi, cluster, monitoring, logs, backups } = config;
   return {
     k3s: k3s.version,
     kubectl: tools.kubectl.version,
@@ -20,5 +20,8 @@ export function deployedVersions(config: Config): Record<string, string> {
     ...(clusterApi.janitor.enabled ? { janitor: clusterApi.janitor.version } : {}),
     openstackClusterChart: cluster.chart.version,
     ...(monitoring.enabled ? { kubePrometheusStack: monitoring.version } : {}),
+    ...(logs.enabled ? { fluentBit: logs.collector.version } : {}),
+    ...(logs.enabled && logs.external === undefined ? { loki: logs.loki.version } : {}),
+    ...(backups.enabled ? { velero: backups.version } : {}),
   };
 }

@@ -123,6 +123,7 @@ const pinnedVersions: Rule = {
       ["k3s", config.k3s, withFile],
       ["tools.kubectl", config.tools.kubectl, withFile],
       ["tools.helm", config.tools.helm, withFile],
+      ...config.tools.install.map((name) => [`tools.${name}`, config.tools[name], withFile] as const),
       ["clusterApi.orc", config.clusterApi.orc, withoutFile],
       ["clusterApi.core", config.clusterApi.core, withoutFile],
       ["clusterApi.openstack", config.clusterApi.openstack, withoutFile],

@@ -6,6 +6,7 @@ import { EnvHttpProxyAgent, fetch as send } from "undici";
 import type { Config } from "../config/schema.ts";
 import { ADDON_REPOSITORIES } from "../lib/addon-repositories.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
+import { TOOL_SOURCES } from "../lib/more-tools.ts";
 import { type ProxySettings, proxySettings } from "../lib/proxy.ts";
 import { fact, type Answer, type Facts } from "./facts.ts";
 
@@ -14,12 +15,18 @@ export const DOWNLOAD_TIMEOUT = 15_000;
 
 /** What a deployment will download, by what it is; chart repositories are looked at by their index. */
 export function downloadUrls(config: Config): ReadonlyMap<string, string> {
-  const { clusterApi, cluster, monitoring, k3s, tools } = config;
+  const { clusterApi, cluster, monitoring, logs, backups, k3s, tools } = config;
   const index = ({ repository }: { repository: string }) => `${repository.replace(/\/$/, "")}/index.yaml`;
   const urls: Record<string, string | undefined> = {
     k3s: releases.k3s(k3s.version).binary.amd64,
     kubectl: `${releases.kubectl(tools.kubectl.version)}/amd64/kubectl`,
     helm: `${releases.helm(tools.helm.version)}-amd64.tar.gz`,
+    ...Object.fromEntries(
+      tools.install.map((name) => [
+        name,
+        TOOL_SOURCES[name](tools[name].version).url.replaceAll("ARCH", "amd64"),
+      ]),
+    ),
     orc: releases.orc(clusterApi.orc.version),
     "cluster-api": releases.clusterApi(clusterApi.core.version),
     capo: releases.capo(clusterApi.openstack.version),
@@ -28,6 +35,9 @@ export function downloadUrls(config: Config): ReadonlyMap<string, string> {
     "charts.openstack-cluster": index(cluster.chart),
     "charts.janitor": clusterApi.janitor.enabled ? index(clusterApi.janitor) : undefined,
     "charts.monitoring": monitoring.enabled ? index(monitoring) : undefined,
+    "charts.logs": logs.enabled ? index(logs.collector) : undefined,
+    "charts.loki": logs.enabled && logs.external === undefined ? index(logs.loki) : undefined,
+    "charts.backups": backups.enabled ? index(backups) : undefined,
     ...Object.fromEntries(
       Object.entries(config.extras).map(([name, { release }]) => [
         `charts.extras.${name}`,

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { parseDocument, stringify } from "yaml";
 import { valueAt } from "../config/tree.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
+import { TOOL_SOURCES } from "../lib/more-tools.ts";
 import { CommandError } from "../lib/command-error.ts";
 import { kubernetesImages } from "./imageManifest.ts";
 import { download, readText } from "./source.ts";
@@ -74,8 +75,25 @@ const WANTED: readonly Wanted[] = [
       };
     },
   },
+  ...(["k9s", "kustomize", "crictl"] as const).map((tool): Wanted => ({
+    setting: `tools.${tool}.sha256`,
+    of: `tools.${tool}.version`,
+    find: async (version, mirror) => {
+      const { url, sums } = TOOL_SOURCES[tool](version);
+      const list = (sums ?? "").replaceAll("ARCH", "amd64");
+      const name = url.slice(url.lastIndexOf("/") + 1).replaceAll("ARCH", "amd64");
+      return {
+        value: await listed(mirrored(list, mirror), name),
+        source: "checksum file of the release, linux/amd64",
+      };
+    },
+  })),
   ...(
     [
+      [
+        "tools.clusterctl",
+        (version: string) => TOOL_SOURCES.clusterctl(version).url.replace("ARCH", "amd64"),
+      ],
       ["clusterApi.orc", releases.orc],
       ["clusterApi.core", releases.clusterApi],
       ["clusterApi.openstack", releases.capo],

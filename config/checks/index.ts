@@ -4,6 +4,7 @@
 import type { Check } from "./check.ts";
 import * as clusterOptions from "./clusterOptions.ts";
 import * as extras from "./extras.ts";
+import * as logs from "./logs.ts";
 import * as machines from "./machines.ts";
 import * as networks from "./networks.ts";
 import * as outside from "./outside.ts";
@@ -17,6 +18,7 @@ export const checks: readonly Check[] = [
   workerGroups,
   clusterOptions,
   extras,
+  logs,
   versions,
   outside,
   templates,

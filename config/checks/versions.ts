@@ -142,3 +142,17 @@ export const chartSettings: Check = ({ cluster }) => {
     })),
   ];
 };
+
+/** A program that nothing is held against could be anybody's. */
+export const clusterctlSum: Check = ({ tools }) =>
+  when(
+    Array.isArray(tools?.install) &&
+      tools.install.includes("clusterctl") &&
+      tools.clusterctl?.sha256 === undefined,
+    () => ({
+      path: "tools.clusterctl.sha256",
+      problem: "is required with clusterctl in tools.install: the release has no checksum file",
+      got: "nothing",
+      legal: "64 hexadecimal digits",
+    }),
+  );

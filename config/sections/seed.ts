@@ -149,4 +149,25 @@ const tool = (name: string) =>
     }),
   });
 
-export const tools = z.strictObject({ kubectl: tool("kubectl"), helm: tool("helm") });
+const MORE_TOOLS = ["k9s", "kustomize", "clusterctl", "crictl"] as const;
+
+export const tools = z.strictObject({
+  kubectl: tool("kubectl"),
+  helm: tool("helm"),
+  install: z.array(choice(...MORE_TOOLS)).meta({
+    description:
+      "Further tools for whoever works on the seed; one that is taken out is removed. k3s brings a crictl of its own as `k3s crictl`.",
+    legal: `a list of ${MORE_TOOLS.join(", ")}`,
+  }),
+  k9s: tool("k9s"),
+  kustomize: tool("kustomize"),
+  clusterctl: z.strictObject({
+    version: tag.meta({ description: "Release of clusterctl: clusterApi.core's." }),
+    sha256: sha256.optional().meta({
+      follows: "version",
+      description:
+        "SHA-256 of clusterctl's program. Required with it in install: the release has no checksum file.",
+    }),
+  }),
+  crictl: tool("crictl"),
+});

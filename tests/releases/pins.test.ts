@@ -49,6 +49,11 @@ async function upstream(
     [`${github}/k3s-io/k3s/releases/download/${k3s.version.replace("+", "%2B")}/sha256sum-amd64.txt`]: `${sum("0")}  k3s-airgap-images-amd64.tar\n${sum("2")}  k3s\n`,
     [`/dl.k8s.io/release/${tools["kubectl"]?.version}/bin/linux/amd64/kubectl.sha256`]: sum("3"),
     [`/get.helm.sh/helm-${tools["helm"]?.version}-linux-amd64.tar.gz.sha256sum`]: `${sum("4")}  helm-${tools["helm"]?.version}-linux-amd64.tar.gz\n`,
+    [`${github}/derailed/k9s/releases/download/${tools["k9s"]?.version}/checksums.sha256`]: `${sum("6")}  k9s_Linux_amd64.tar.gz\n`,
+    [`${github}/kubernetes-sigs/kustomize/releases/download/kustomize%2F${tools["kustomize"]?.version}/checksums.txt`]: `${sum("7")}  kustomize_${tools["kustomize"]?.version}_linux_amd64.tar.gz\n`,
+    [`${github}/kubernetes-sigs/cri-tools/releases/download/${tools["crictl"]?.version}/crictl-${tools["crictl"]?.version}-linux-amd64.tar.gz.sha256`]: `${sum("8")}\n`,
+    [`${github}/kubernetes-sigs/cluster-api/releases/download/${tools["clusterctl"]?.version}/clusterctl-linux-amd64`]:
+      "clusterctl",
     [`${github}/k-orc/openstack-resource-controller/releases/download/${clusterApi["orc"]?.version}/install.yaml`]:
       "kind: Orc",
     [`${github}/kubernetes-sigs/cluster-api/releases/download/${clusterApi["core"]?.version}/cluster-api-components.yaml`]:
@@ -88,12 +93,14 @@ test("every checksum is found: in upstream's own file, in the image's manifest, 
       pinned.k3s.sha256,
       pinned.tools["kubectl"]?.sha256,
       pinned.tools["helm"]?.sha256,
+      ...["k9s", "kustomize", "crictl", "clusterctl"].map((name) => pinned.tools[name]?.sha256),
       ...["orc", "core", "openstack"].map((name) => pinned.clusterApi[name]?.sha256),
       pinned.cluster.image.checksum,
     ],
     [
       `sha256:${sum("1")}`,
-      ...["2", "3", "4"].map(sum),
+      ...["2", "3", "4", "6", "7", "8"].map(sum),
+      of("clusterctl"),
       ...["kind: Orc", "kind: Core", "kind: Capo"].map(of),
       `sha256:${sum("5")}`,
     ],
@@ -122,7 +129,7 @@ test("what cannot be had is told, and the rest is found", async (t) => {
     }
   });
   const { pins, problems } = await findPins(BARE, mirror);
-  assert.equal(pins.length, 6);
+  assert.equal(pins.length, 10);
   assert.match(problems[0] ?? "", /^k3s\.sha256: .*sha256sum-amd64\.txt: no SHA-256 of k3s$/);
   assert.match(problems[1] ?? "", /^cluster\.image\.checksum: .*\/0\.77\.1\/manifest\.json: HTTP 404$/);
 });
@@ -139,7 +146,7 @@ test("an image that the chart's manifest does not have is told with those that i
     pages[MANIFEST] = JSON.stringify({ a: image(kubernetesVersion, "a"), b: image("v1.2.3", "b") });
   });
   const { pins, problems } = await findPins(BARE, mirror);
-  assert.equal(pins.length, 7);
+  assert.equal(pins.length, 11);
   assert.equal(problems.length, 1);
   assert.match(problems[0] ?? "", /does not have https:\/\/azimuth-images/);
   assert.ok(

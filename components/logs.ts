@@ -1,0 +1,99 @@
+/**
+ * Logs of the HA cluster, in a Loki of its own or in one elsewhere. Upstream analogue: loki-stack of openstack-cluster's
+ * monitoring addon.
+ */
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Config } from "../config/schema.ts";
+import {
+  collectorValues,
+  LOGS_NAMESPACE,
+  LOGS_SECRET,
+  logsSecret,
+  LOKI_URL,
+  lokiValues,
+} from "../lib/logs-values.ts";
+import { chart } from "./chart.ts";
+
+export interface LogsArgs {
+  /** Label of every line. */
+  readonly clusterName: string;
+  /** Section `logs` of the configuration. Holds a secret. */
+  readonly logs: Config["logs"];
+  /** Section `mirror` of the configuration. */
+  readonly mirror: Config["mirror"];
+  /** Namespace in which Grafana looks for where to read logs. Default: there is no Grafana. */
+  readonly grafanaNamespace?: pulumi.Input<string> | undefined;
+}
+
+/** Collector on every machine and, without a Loki elsewhere, Loki. */
+export class Logs extends pulumi.ComponentResource {
+  constructor(name: string, args: LogsArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    super("capi-mgmt:index:Logs", name, {}, opts);
+    const { logs, clusterName, grafanaNamespace } = args;
+    const namespace = new k8s.core.v1.Namespace(
+      `${name}-namespace`,
+      { metadata: { name: LOGS_NAMESPACE } },
+      { parent: this },
+    );
+    const common = {
+      mirrorUrl: args.mirror.url,
+      namespace: LOGS_NAMESPACE,
+      timeout: logs.timeouts.ready,
+    };
+    const needed: pulumi.Resource[] = [namespace];
+    if (logs.external === undefined) {
+      const { version, repository } = logs.loki;
+      needed.push(
+        chart(
+          `${name}-loki`,
+          { ...common, chart: "loki", version, repository, values: { ...lokiValues(logs) } },
+          { parent: this, dependsOn: [namespace] },
+        ),
+      );
+      if (grafanaNamespace !== undefined) this.grafanaSource(name, grafanaNamespace);
+    }
+    const secret = logsSecret(logs);
+    if (Object.keys(secret).length > 0) {
+      needed.push(
+        new k8s.core.v1.Secret(
+          `${name}-destination`,
+          {
+            metadata: { name: LOGS_SECRET, namespace: namespace.metadata.name },
+            stringData: pulumi.secret(secret),
+          },
+          { parent: this },
+        ),
+      );
+    }
+    chart(
+      `${name}-collector`,
+      {
+        ...common,
+        chart: "fluent-bit",
+        ...logs.collector,
+        values: { ...collectorValues(logs, clusterName) },
+      },
+      // It reads the secret when it starts, and has somewhere to send to.
+      { parent: this, dependsOn: needed },
+    );
+    this.registerOutputs({});
+  }
+
+  /** Grafana's sidecar reads what carries this label. */
+  private grafanaSource(name: string, namespace: pulumi.Input<string>): void {
+    new k8s.core.v1.ConfigMap(
+      `${name}-grafana-source`,
+      {
+        metadata: { name: "loki-grafana-source", namespace, labels: { grafana_datasource: "1" } },
+        data: {
+          "loki.yaml": JSON.stringify({
+            apiVersion: 1,
+            datasources: [{ name: "Loki", type: "loki", access: "proxy", url: LOKI_URL, isDefault: false }],
+          }),
+        },
+      },
+      { parent: this },
+    );
+  }
+}
