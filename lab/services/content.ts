@@ -165,7 +165,9 @@ async function awaitAny(
   service: string,
 ): Promise<void> {
   for (let attempt = 0; attempt < 180; attempt++) {
-    const [list = []] = Object.values(await cloud.get<Record<string, unknown[]>>(api, path));
+    // A question that meets a daemon which does not listen yet is lost: the API would wait for its answer for a minute.
+    const answer = cloud.get<Record<string, unknown[]>>(api, path).catch(() => ({}));
+    const [list = []] = Object.values(await Promise.race([answer, sleep(5000).then(() => ({}))]));
     if (list.length > 0) return;
     await sleep(500);
   }
