@@ -23,7 +23,13 @@ async function start(): Promise<number> {
   const { child, seconds } = await startServer(join(dir, "server.log"), [
     ...[k3s, "server", "--disable-agent", "--data-dir", join(dir, "seed")],
     ...["--write-kubeconfig", join(dir, "seed.yaml"), "--bind-address", "127.0.0.1"],
-    ...["--https-listen-port", String(seedPort), "--secrets-encryption", "--config", join(dir, "config.yaml")],
+    ...[
+      "--https-listen-port",
+      String(seedPort),
+      "--secrets-encryption",
+      "--config",
+      join(dir, "config.yaml"),
+    ],
   ]);
   server = child;
   return seconds;
