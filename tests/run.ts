@@ -45,7 +45,17 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     ...["balancer", "refusals", "credentials", "handover", "pipeline", "changes", "teardown", "otherSite"],
   ),
   "lab-parts": onTheLab(
-    ...["addonCharts", "commandRemote", "monitoring", "site", "kubernetes", "state", "connect"],
+    ...[
+      "addonCharts",
+      "controllerCharts",
+      "images",
+      "commandRemote",
+      "monitoring",
+      "site",
+      "kubernetes",
+      "state",
+      "connect",
+    ],
   ),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.
   fresh: { files: ["tests/fresh/*.test.ts"], concurrency: 1, timeout: 30 * 60_000, inTurn: false },
