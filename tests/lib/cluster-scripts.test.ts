@@ -19,6 +19,7 @@ const conditions = (changes: Readonly<Record<string, string>> = {}) =>
   Object.entries({
     Available: "True",
     RollingOut: "False",
+    ScalingUp: "False",
     ControlPlaneMachinesUpToDate: "True",
     ControlPlaneAvailable: "True",
     WorkerMachinesUpToDate: "True",
@@ -73,6 +74,11 @@ const table: [string, string, string[]][] = [
     "a rollout that goes on",
     snapshot({ cluster: conditions({ RollingOut: "True" }) }),
     ["RollingOut is True, not False"],
+  ],
+  [
+    "machines that are still to come: Available is True with one of three control plane machines",
+    snapshot({ cluster: conditions({ ScalingUp: "True" }) }),
+    ["ScalingUp is True, not False"],
   ],
   [
     "a condition that nobody has set",
