@@ -1,12 +1,13 @@
 #!/bin/bash
 # The HA cluster as Cluster API sees it, from k3s: waits until it is ready.
 #   CLUSTER, NAMESPACE, READY_SECONDS, CERTIFICATES_EXPIRY_DAYS (empty: the chart says it); cluster.sh, cluster-failure.sh
-# Upstream analogue: azimuth-ops role capi_cluster, whose conditions these are. ScalingUp is ours: Available is True as soon as the
-# first control plane machine serves, and who is handed the cluster then has an etcd without a majority to lose.
+# Upstream analogue: azimuth-ops role capi_cluster, whose conditions these are. Ours: ScalingUp and ControlPlaneMachinesReady,
+# for Available is True as soon as the first control plane machine serves, and the last one is made but not yet joined when
+# ScalingUp ends. Who is handed the cluster before has an etcd without a majority to lose.
 
 label=capi.stackhpc.com/cluster
 kinds=clusters.cluster.x-k8s.io,kubeadmcontrolplanes.controlplane.cluster.x-k8s.io,machinedeployments.cluster.x-k8s.io,helmreleases.addons.stackhpc.com,manifests.addons.stackhpc.com
-wanted="Available=True RollingOut=False ScalingUp=False ControlPlaneMachinesUpToDate=True ControlPlaneAvailable=True WorkerMachinesUpToDate=True WorkersAvailable=True"
+wanted="Available=True RollingOut=False ScalingUp=False ControlPlaneMachinesReady=True ControlPlaneMachinesUpToDate=True ControlPlaneAvailable=True WorkerMachinesUpToDate=True WorkersAvailable=True"
 
 # snapshot: tab-separated lines, "object" and then its "condition" lines. Messages may run over several lines.
 snapshot() {

@@ -20,6 +20,7 @@ const conditions = (changes: Readonly<Record<string, string>> = {}) =>
     Available: "True",
     RollingOut: "False",
     ScalingUp: "False",
+    ControlPlaneMachinesReady: "True",
     ControlPlaneMachinesUpToDate: "True",
     ControlPlaneAvailable: "True",
     WorkerMachinesUpToDate: "True",
@@ -79,6 +80,11 @@ const table: [string, string, string[]][] = [
     "machines that are still to come: Available is True with one of three control plane machines",
     snapshot({ cluster: conditions({ ScalingUp: "True" }) }),
     ["ScalingUp is True, not False"],
+  ],
+  [
+    "a control plane machine that is made and has not joined",
+    snapshot({ cluster: conditions({ ControlPlaneMachinesReady: "False" }) }),
+    ["ControlPlaneMachinesReady is False, not True"],
   ],
   [
     "a condition that nobody has set",
