@@ -39,10 +39,20 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
   // promtool, which the lab's cache holds. What .ci/run runs.
-  lab: onTheLab("alertRules", "deploy", "allowList", "secrets"),
+  lab: onTheLab("alertRules", "deploy", "allowList"),
   // The rest of a management cluster's life, an hour.
   "lab-more": onTheLab(
-    ...["balancer", "refusals", "credentials", "handover", "pipeline", "changes", "teardown", "otherSite"],
+    ...[
+      "secrets",
+      "balancer",
+      "refusals",
+      "credentials",
+      "handover",
+      "pipeline",
+      "changes",
+      "teardown",
+      "otherSite",
+    ],
   ),
   "lab-parts": onTheLab(
     ...[
