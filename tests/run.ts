@@ -39,10 +39,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
   // promtool, which the lab's cache holds. What .ci/run runs.
-  lab: onTheLab("alertRules", "deploy", "allowList"),
+  lab: onTheLab("alertRules", "deploy"),
   // The rest of a management cluster's life, an hour.
   "lab-more": onTheLab(
     ...[
+      "allowList",
       "secrets",
       "balancer",
       "refusals",
