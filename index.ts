@@ -3,12 +3,11 @@
  * one site. Configuration, then providers and components, then outputs; what a component is made of is in its file.
  */
 import * as pulumi from "@pulumi/pulumi";
-import { Backups } from "./components/backups.ts";
 import { ClusterApi } from "./components/clusterApi.ts";
-import { Extras } from "./components/extras.ts";
+import { makeClusterOptions } from "./components/clusterOptions.ts";
+import { makeExtras } from "./components/extras.ts";
 import { HaCluster } from "./components/haCluster.ts";
 import { K3s } from "./components/k3s.ts";
-import { Logs } from "./components/logs.ts";
 import { MagnumAccess } from "./components/magnumAccess.ts";
 import { MagnumTemplates } from "./components/magnumTemplates.ts";
 import { Monitoring } from "./components/monitoring.ts";
@@ -18,7 +17,6 @@ import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
 import { SingleNode } from "./components/singleNode.ts";
 import { siteExtraValues } from "./lib/extra-values.ts";
-import { extrasOn } from "./lib/extras.ts";
 import { proxySettings } from "./lib/proxy.ts";
 import { siteNames } from "./lib/names.ts";
 import { start } from "./lib/start.ts";
@@ -29,9 +27,9 @@ import { passPreflight } from "./preflight/gate.ts";
 const site = start(pulumi.getStack(), pulumi.runtime.allConfig());
 if ("report" in site) throw new pulumi.RunError(site.report);
 await passPreflight(pulumi.getStack(), site);
-const { config, credentials } = site;
-const { mirror, registries, protect, clusterApi, kubeconfigs, monitoring, logs, backups } = config;
-const extraValues = siteExtraValues(config, site.encryptedPaths);
+const { config, credentials, encryptedPaths } = site;
+const { mirror, registries, protect, clusterApi, kubeconfigs, monitoring } = config;
+const extraValues = siteExtraValues(config, encryptedPaths);
 const proxy = proxySettings(config, credentials.authUrl);
 const { user, network: seedNetwork } = config.seed;
 const { cluster: clusterName, seed: seedName, kubeconfigFile } = siteNames(pulumi.getStack());
@@ -66,12 +64,8 @@ const janitor = clusterApi.janitor.enabled;
 const apiArgs = { ...host, clusterApi, mirror, proxy, extraValues };
 const bootstrapArgs = { ...apiArgs, instance: "bootstrap" as const, janitor: janitor && !isHa };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
-
-const k3sExtras = extrasOn("k3s", config, site.encryptedPaths);
-if (k3sExtras.length > 0) {
-  // Whatever they are of, they find Cluster API there.
-  new Extras("extras-k3s", { extras: k3sExtras, mirror, needed: [bootstrap] }, onK3s);
-}
+// Whatever they are of, they find Cluster API there.
+makeExtras("k3s", config, encryptedPaths, [bootstrap], onK3s);
 
 const magnumArgs = { ...host, clusterName, magnum: config.magnum };
 let magnum: MagnumAccess;
@@ -104,23 +98,11 @@ if (isHa) {
   const hostOfCluster = { ...host, kubeconfigFile: seedAccess.path };
   const managementArgs = { ...apiArgs, ...hostOfCluster, instance: "management" as const, janitor };
   const parts: pulumi.Resource[] = [new ClusterApi("management", managementArgs, onCluster)];
-  let grafanaNamespace: pulumi.Output<string> | undefined;
-  if (monitoring.enabled) {
-    const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
-    const stack = new Monitoring("monitoring", monitoringArgs, onCluster);
-    parts.push(stack);
-    if (monitoring.grafana.enabled) grafanaNamespace = stack.namespace;
-  }
-  if (logs.enabled) {
-    parts.push(new Logs("logs", { clusterName, logs, mirror, grafanaNamespace }, onCluster));
-  }
-  if (backups.enabled && backups.store !== undefined) {
-    const backupsArgs = { backups, store: backups.store, mirror, hasMonitoring: monitoring.enabled };
-    parts.push(new Backups("backups", { ...backupsArgs, needed: [...parts] }, onCluster));
-  }
-  const extras = extrasOn("cluster", config, site.encryptedPaths);
-  // Their objects may be of kinds that the cluster's parts bring.
-  if (extras.length > 0) new Extras("extras-cluster", { extras, mirror, needed: parts }, onCluster);
+  const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
+  const stack = monitoring.enabled ? new Monitoring("monitoring", monitoringArgs, onCluster) : undefined;
+  if (stack !== undefined) parts.push(stack);
+  const grafanaNamespace = monitoring.grafana.enabled ? stack?.namespace : undefined;
+  makeClusterOptions({ config, encryptedPaths, clusterName, parts, grafanaNamespace }, onCluster);
   magnum = new MagnumAccess("magnum", { ...magnumArgs, adminKubeconfig: kubeconfig }, onCluster);
 } else {
   // For development: k3s itself is Magnum's cluster.

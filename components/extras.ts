@@ -8,7 +8,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type KubernetesObject, objectName } from "../config/manifests.ts";
 import type { Config } from "../config/schema.ts";
-import { type Extra, isFirst } from "../lib/extras.ts";
+import { type Extra, extrasOn, isFirst } from "../lib/extras.ts";
 import { chart } from "./chart.ts";
 
 const DEFAULT_TIMEOUT = "10m";
@@ -20,6 +20,22 @@ export interface ExtrasArgs {
   readonly mirror: Config["mirror"];
   /** What comes before all of them. */
   readonly needed: readonly pulumi.Resource[];
+}
+
+/**
+ * The extras that the configuration has for a cluster; without any nothing is made.
+ * @param encryptedPaths paths of the configuration that the stack file holds encrypted
+ * @param needed what comes before all of them
+ */
+export function makeExtras(
+  on: Config["extras"][string]["on"],
+  config: Config,
+  encryptedPaths: ReadonlySet<string>,
+  needed: readonly pulumi.Resource[],
+  opts: pulumi.ComponentResourceOptions,
+): void {
+  const extras = extrasOn(on, config, encryptedPaths);
+  if (extras.length > 0) new Extras(`extras-${on}`, { extras, mirror: config.mirror, needed }, opts);
 }
 
 /** The extras of one cluster, ready. */
