@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 
+import capi_lab_links as links
 from oslo_log import log as logging
 
 from nova.compute import power_state
@@ -161,7 +162,7 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
         super().power_on(context, instance, network_info, block_device_info, accel_info, share_info)
         if self._is_machine(instance.uuid):
             for vif in network_info or []:
-                host.ensure_bridge(vif["network"]["bridge"])
+                links.ensure_bridge(vif["network"]["bridge"])
             self._take_volumes(instance.uuid, block_device_info)
             Machine(instance.uuid).start()
         self._save(instance.uuid)

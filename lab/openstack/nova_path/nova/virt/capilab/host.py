@@ -1,11 +1,7 @@
-"""What the driver does to the host: commands, files, bridges, processes. All runs in the lab's network namespace.
-
-/sys shows the network devices of the namespace that mounted it (the host's), so devices are looked up by socket calls.
-"""
+"""What the driver does to the host: commands, files, processes. All runs in the lab's network namespace."""
 
 import os
 import signal
-import socket
 import subprocess
 import time
 
@@ -88,18 +84,3 @@ def launch(service, command, log):
             close_fds=True,
             check=True,
         )
-
-
-def interfaces():
-    return {name for _, name in socket.if_nameindex()}
-
-
-def ensure_bridge(name):
-    """A bridge without an address; bridged packets pass nftables on this bridge only (security groups)."""
-    if name not in interfaces():
-        sh("ip", "link", "add", name, "type", "bridge", "forward_delay", "0", "nf_call_iptables", "1",
-           "mcast_snooping", "0", check=False)  # fmt: skip
-    with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name, "w") as file:
-        file.write("1")
-    sh("ip", "link", "set", name, "up", check=False)
-    return name

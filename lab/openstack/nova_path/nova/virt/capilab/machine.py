@@ -9,6 +9,8 @@ import os
 import signal
 import time
 
+import capi_lab_links as links
+
 from nova import exception
 from nova.virt.capilab import cloud_init, host, trees, volumes
 
@@ -136,7 +138,7 @@ class Machine:
         cards, ethernets, resolvers = [], {}, []
         for index, vif in enumerate(network_info or []):
             device = "ens%d" % (3 + index)
-            bridge = host.ensure_bridge(vif["network"]["bridge"])
+            bridge = links.ensure_bridge(vif["network"]["bridge"])
             mtu = (vif["network"].get("meta") or {}).get("mtu") or 1500
             cards.append("%s %s %s tap%s %s\n" % (device, vif["address"], mtu, vif["id"][:11], bridge))
             ethernets[device] = cloud_init.ethernet(vif["network"], mtu, first=index == 0)
