@@ -2,6 +2,7 @@
  * The container images of the lab, by the names that upstream's manifests and charts have, made of the lab's own programs.
  * Upstream analogue: each project's Dockerfile; all are one static program on (nearly) nothing.
  */
+import { alertmanagerVersion } from "../prepare/parts.ts";
 import { prometheusRelease } from "../prepare/prometheus.ts";
 import { moduleVersion, monitoringDir, olderDir } from "./programs.ts";
 
@@ -173,7 +174,7 @@ export const monitoringImages: readonly Image[] = [
     simple(`quay.io/prometheus-operator/${name}:${operatorTag}`, program, `/bin/${program}`, nobody),
   ),
   prometheus("prometheus", prometheusRelease, "prometheus"),
-  prometheus("alertmanager", "v0.28.1", "alertmanager"),
+  prometheus("alertmanager", alertmanagerVersion, "alertmanager"),
   prometheus("node-exporter", tag("github.com/prometheus/node_exporter", monitoringDir), "node_exporter"),
 ];
 

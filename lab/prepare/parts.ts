@@ -82,9 +82,12 @@ function goPart(name: string, module: string, version: string): Part {
   };
 }
 
+/** Its image has this tag, too. */
+export const alertmanagerVersion = "v0.28.1";
+
 export const goParts = {
   versitygw: () => goPart("versitygw", "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
   helm: () => goPart("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
   alertmanager: () =>
-    goPart("alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager", "v0.28.1"),
+    goPart("alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager", alertmanagerVersion),
 };

@@ -3,6 +3,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { moduleVersion } from "../kubernetes/programs.ts";
 import { run } from "../run.ts";
 import type { Part } from "./cache.ts";
 
@@ -13,7 +14,9 @@ export const prometheusRelease = VERSION.replace(/^v0\.(\d)(\d+)/, "v$1.$2");
 /** Without the discovery of thirty clouds, whose libraries are most of what it compiles. */
 const TAGS = "remove_all_sd,enable_kubernetes_sd";
 /** The lab's other programs have these compiled already. */
-const SHARED = ["api", "apimachinery", "client-go"].map((name) => `k8s.io/${name} => k8s.io/${name} v0.36.3`);
+const SHARED = ["k8s.io/api", "k8s.io/apimachinery", "k8s.io/client-go"].map(
+  (path) => `${path} => ${path} ${moduleVersion(path)}`,
+);
 const PROGRAMS = ["prometheus", "promtool"] as const;
 
 /** `go install` refuses a module with replace directives: it is built as a dependency of an empty one. */
