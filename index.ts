@@ -90,7 +90,8 @@ if (isHa) {
     protect,
     extraValues: extraValues.cluster,
   };
-  ({ kubeconfig, apiServerAddress } = new HaCluster("cluster", haArgs, onK3s));
+  const cluster = new HaCluster("cluster", haArgs, onK3s);
+  ({ kubeconfig, apiServerAddress } = cluster);
   const onCluster = { providers: { kubernetes: clusterProvider("management", kubeconfig, clusterName) } };
 
   const accessArgs = { ...host, user, fileName: kubeconfigFile, clusterName, kubeconfig };
@@ -103,7 +104,8 @@ if (isHa) {
   if (stack !== undefined) parts.push(stack);
   const grafanaNamespace = monitoring.grafana.enabled ? stack?.namespace : undefined;
   makeClusterOptions({ config, encryptedPaths, clusterName, parts, grafanaNamespace }, onCluster);
-  magnum = new MagnumAccess("magnum", { ...magnumArgs, adminKubeconfig: kubeconfig }, onCluster);
+  const handedOver = { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: cluster.complete };
+  magnum = new MagnumAccess("magnum", handedOver, onCluster);
 } else {
   // For development: k3s itself is Magnum's cluster.
   kubeconfig = k3s.kubeconfig;

@@ -323,7 +323,7 @@ test("adding, renaming and removing a group changes the release and its waits, a
       .filter((key) => before.get(key) !== after.get(key))
       .map((key) => key.split(" ")[1])
       .sort();
-  const follows = ["cluster-ready", "cluster-release", "cluster-teardown"];
+  const follows = ["cluster-complete", "cluster-ready", "cluster-release", "cluster-teardown"];
   const server = (name: string) => `cluster-workers-${name}-group`;
   assert.deepEqual(difference(none, one), [...follows, server("gpu")]);
   assert.deepEqual(difference(one, renamed), [...follows, server("gpu"), server("tpu")]);

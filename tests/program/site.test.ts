@@ -95,6 +95,13 @@ test("the HA cluster goes before all that it takes to delete it, and after all t
   }
 });
 
+test("Magnum gets the cluster when its control plane is complete; what runs on it is made before", async () => {
+  const recording = await prod();
+  assert.ok(outlivedBy(recording, "magnum-works").has("cluster-complete"));
+  for (const name of ["management-controllers", "monitoring-release", "magnum-token"])
+    assert.ok(!outlivedBy(recording, name).has("cluster-complete"), name);
+});
+
 test("nothing is asked of k3s before its node is Ready, of the seed before its first boot is over", async () => {
   const recording = await prod();
   const scripts = recording.resources.filter(({ type }) => type === "command:remote:Command");
