@@ -1,8 +1,7 @@
 /**
  * The years after: one more worker and another flavor by configuration, a machine that is lost, a seed that is lost.
  *
- * Deploys stack `lab` if it is not there, and leaves it as its file says. Does not prove a Kubernetes upgrade by kubeadm
- * (lab/README.md: machines of the lab are not booted), only that Cluster API's objects roll as they should.
+ * Deploys stack `lab` if it is not there, and leaves it as its file says. An upgrade of Kubernetes is otherSite.test.ts's.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
