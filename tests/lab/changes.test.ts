@@ -98,7 +98,7 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
     assert.ok(lost !== undefined);
     const began = Date.now();
     output("openstack", ["server", "delete", "--wait", lost.ID]);
-    await within(180, "another worker in place of the lost one", () => {
+    await within(420, "another worker in place of the lost one", () => {
       const now = workers();
       const healthy = now.filter(({ Status, ID }) => Status === "ACTIVE" && ID !== lost.ID);
       return now.length === 4 && healthy.length === 4 && readyWorkers().length === 4;
