@@ -23,6 +23,7 @@ import { sha256 } from "../prepare/cache.ts";
 import { run } from "../run.ts";
 import { addresses, kubernetesVersion, ports, projectDir } from "../site.ts";
 import { emptyDisk, file as emptyDiskFile } from "./emptyDisk.ts";
+import { addTenantChart, tenantDefaults } from "./tenantChart.ts";
 
 /** Programs the mirror is made with, and of. */
 export interface MirrorTools {
@@ -173,6 +174,8 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
       progress(`charts of ${repository}`);
       await addCharts(next, tools, work, repository, charts, sources);
     }
+    progress("the chart for tenants' clusters");
+    await addTenantChart(next, tools.helm, join(chartsDir, "openstack-cluster"), work);
     progress("what upstream released together");
     addReleases(next);
     writeFileSync(join(next, record), `${JSON.stringify({ key, files: listFiles(next) }, null, 2)}\n`);
@@ -186,7 +189,9 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
 
 /** Hash of all that the mirror's content depends on. */
 export async function mirrorKey(tools: MirrorTools): Promise<string> {
-  const hash = createHash("sha256").update(JSON.stringify({ mirrored, modules, manifests, repositories }));
+  const hash = createHash("sha256").update(
+    JSON.stringify({ mirrored, modules, manifests, repositories, tenantDefaults }),
+  );
   for (const file of [import.meta.filename, emptyDiskFile, tools.k3s, tools.helm])
     hash.update(await sha256(file));
   for (const dir of [chartsDir, manifestsDir]) {
