@@ -108,7 +108,7 @@ const prod = (change: Values) =>
   runSite("prod", {
     change: (config) => {
       for (const [section, values] of Object.entries({ ...ON, ...change }))
-        config[`capi-mgmt:${section}`] = values as Values;
+        config[`capi-mgmt:${section}`] = values;
     },
   });
 
