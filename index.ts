@@ -110,11 +110,8 @@ if (isHa) {
   const { complete } = cluster;
   const optionsArgs = { ...source, host: hostOfCluster, extraValues, clusterName, parts, complete };
   makeClusterOptions({ ...optionsArgs, grafanaNamespace }, onCluster);
-  magnum = new MagnumAccess(
-    "magnum",
-    { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: complete },
-    onCluster,
-  );
+  const handedOver = { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: complete };
+  magnum = new MagnumAccess("magnum", handedOver, onCluster);
 } else {
   // For development: k3s itself is Magnum's cluster.
   kubeconfig = k3s.kubeconfig;
