@@ -65,6 +65,21 @@ for (const [name, expected] of Object.entries(EXPECTED)) {
   });
 }
 
+test("a group that scales by itself has bounds and no count, which the autoscaler would fight with", async () => {
+  const nodeGroups = [
+    { name: "md-0", machineCount: 3 },
+    { name: "burst", autoscale: true, machineCountMin: 0, machineCountMax: 6 },
+  ];
+  const objects = await rendered("openstack-cluster", "site", "default", VALUES, { nodeGroups });
+  const group = (name: string) =>
+    objects.find(({ kind, metadata }) => kind === "MachineDeployment" && metadata.name === `site-${name}`);
+  const [burst, fixed] = [group("burst"), group("md-0")];
+  const bound = (name: string) =>
+    burst?.metadata.annotations?.[`cluster.x-k8s.io/cluster-api-autoscaler-node-group-${name}-size`];
+  assert.deepEqual([bound("min"), bound("max"), burst?.spec?.["replicas"]], ["0", "6", undefined]);
+  assert.deepEqual([fixed?.metadata.annotations, fixed?.spec?.["replicas"]], [undefined, 3]);
+});
+
 test("flannel gets the cluster's pod network and the API's address", async () => {
   const { values = [] } = addonOf(cluster, "cni-calico") ?? {};
   const place = ["tigera-operator", "cni-calico", "tigera-operator"] as const;

@@ -14,7 +14,10 @@ import { projectDir } from "../../lab/site.ts";
 /** What tests look at in a rendered object. */
 export interface KubernetesObject {
   readonly kind: string;
-  readonly metadata: { readonly name: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly data?: Readonly<Record<string, string>>;
   readonly stringData?: Readonly<Record<string, string>>;
   readonly spec?: Readonly<Record<string, unknown>>;
