@@ -59,6 +59,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     ...[
       "addonCharts",
       "controllerCharts",
+      "chartValues",
       "images",
       "commandRemote",
       "monitoring",
