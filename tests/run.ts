@@ -10,6 +10,7 @@ import { globSync } from "node:fs";
 import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { pathToFileURL } from "node:url";
 import { EXIT } from "../lib/command-error.ts";
 
 interface Layer {
@@ -117,7 +118,8 @@ const skippedIn = new Set<string>();
 function runFiles(chosen: readonly string[]): Promise<Counts> {
   const counts = none();
   const { concurrency, timeout } = layer as Layer;
-  const stream = run({ files: [...chosen], concurrency, timeout, cwd: root });
+  const execArgv = ["--import", pathToFileURL(join(root, "lib/lazy-sdk.ts")).href];
+  const stream = run({ files: [...chosen], concurrency, timeout, cwd: root, execArgv });
   stream.on("test:pass", (event) => {
     // A suite that is skipped hides its tests: then it counts for them.
     if (event.skip !== undefined) {
