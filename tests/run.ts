@@ -50,6 +50,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "credentials",
       "handover",
       "pipeline",
+      "extras",
       "changes",
       "teardown",
       "otherSite",
