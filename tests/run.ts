@@ -44,8 +44,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     ...["alertRules", "deploy", "allowList", "secrets", "credentials", "balancer", "handover", "pipeline"],
     ...["changes", "teardown"],
   ),
-  // Sites that are deployed anew: half an hour. otherSite takes an empty one and leaves it so.
-  "lab-more": onTheLab("otherSite", "refusals"),
+  // An hour. otherSite takes an empty site and leaves it so, refusals leaves a deployed one.
+  "lab-more": onTheLab("otherSite", "refusals", "extras"),
   "lab-parts": onTheLab(
     ...[
       "addonCharts",
