@@ -236,7 +236,10 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     const state = await stateETag();
     const { jobs, printed: log } = await run("push", {}, ["deploy lab"]);
     assert.equal(jobs.get("deploy lab"), 4, log);
-    assert.match(log, /(update|replace) urn:pulumi:lab::capi-mgmt::\S+::monitoring-slack data\.slack-api-url/);
+    assert.match(
+      log,
+      /(update|replace) urn:pulumi:lab::capi-mgmt::\S+::monitoring-slack data\.slack-api-url/,
+    );
     assert.equal(await stateETag(), state);
     ci.git("reset", "--quiet", "--hard", mergeCommit);
   });
