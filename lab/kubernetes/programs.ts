@@ -188,7 +188,6 @@ export const own: ProgramGroup = {
   ),
   values: {
     ...kubernetesValues(k3sRelease),
-    "capi-mgmt/lab/kubernetes/version.Release": k3sRelease,
     ...containerdVersion,
   },
   carried: {

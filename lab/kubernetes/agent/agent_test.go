@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,7 @@ import (
 // node is one as on a machine that withholds what its host has.
 func node(t *testing.T, h host) *Node {
 	t.Helper()
-	o := &options.Server{DataDir: t.TempDir(), NodeName: "seed", NodeAddress: "192.168.100.10", ServiceCIDR: "10.43.0.0/16", ClusterDomain: "cluster.local", PauseImage: "pause:1", DefaultRegistry: "registry.lab"}
+	o := &options.Server{DataDir: t.TempDir(), NodeName: "seed", NodeAddress: net.IPv4(192, 168, 100, 10), ServiceCIDR: net.IPNet{IP: net.IPv4(10, 43, 0, 0).To4(), Mask: net.CIDRMask(16, 32)}, ClusterDomain: "cluster.local", PauseImage: "pause:1", DefaultRegistry: "registry.lab"}
 	return &Node{options: o, dir: Dir(o), bin: "/data/bin", host: h}
 }
 
@@ -79,20 +80,21 @@ func TestContainerdIsToldOfTheMachine(t *testing.T) {
 }
 
 func TestContainerdsProxy(t *testing.T) {
-	got := node(t, host{}).containerdEnvironment([]string{"HTTP_PROXY=http://all", "CONTAINERD_HTTP_PROXY=http://pulls", "CONTAINERD_NO_PROXY=10.0.0.0/8"})
+	own := []string{"HTTP_PROXY=http://all", "CONTAINERD_HTTP_PROXY=http://pulls", "CONTAINERD_NO_PROXY=10.0.0.0/8"}
+	got := append(own, node(t, host{}).ContainerdEnvironment(own)...)
 	last := map[string]string{}
 	for _, variable := range got {
 		name, value, _ := strings.Cut(variable, "=")
 		last[name] = value
 	}
-	if last["HTTP_PROXY"] != "http://pulls" || last["NO_PROXY"] != "10.0.0.0/8" || !strings.HasPrefix(last["PATH"], "/data/bin:") || last["CONTAINERD_HTTP_PROXY"] != "" {
+	if last["HTTP_PROXY"] != "http://pulls" || last["NO_PROXY"] != "10.0.0.0/8" || !strings.HasPrefix(last["PATH"], "/data/bin:") {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestKubeletIsToldOfTheMachine(t *testing.T) {
 	for _, h := range []host{{groupsV1: true, sharedDisks: true}, {systemd: true}} {
-		content, err := node(t, h).kubeletConfig("/etc/resolv.conf")
+		content, err := node(t, h).kubeletConfig()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +115,7 @@ func TestKubeletIsToldOfTheMachine(t *testing.T) {
 func TestOperatorsArgumentsComeLast(t *testing.T) {
 	n := node(t, host{})
 	n.options.KubeletArguments = []string{"max-pods=50", "--node-ip=10.0.0.1"}
-	got := n.kubeletArguments()
+	got := n.KubeletArguments()
 	if !slices.Equal(got[len(got)-2:], []string{"--max-pods=50", "--node-ip=10.0.0.1"}) {
 		t.Errorf("%q", got)
 	}

@@ -1,18 +1,18 @@
 package agent
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
-	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/pki"
+
+	"github.com/sirupsen/logrus"
 )
 
 // host is what the node's programs have to be told about the machine. A container (systemd-nspawn) differs from a virtual
@@ -53,7 +53,7 @@ func capable(root fs.FS, capability uint) bool {
 // allDevices reads the device rules of this process's control group. Version 2 has no file that tells.
 func allDevices(root fs.FS) bool {
 	for _, line := range lines(root, "proc/self/cgroup") {
-		parts := strings.SplitN(line, ":", 3)
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) < 3 || parts[1] != "devices" {
 			continue
 		}
@@ -63,15 +63,10 @@ func allDevices(root fs.FS) bool {
 	return true
 }
 
-func lines(root fs.FS, name string) (all []string) {
-	content, err := fs.ReadFile(root, name)
-	if err != nil {
-		return nil
-	}
-	for scanner := bufio.NewScanner(bytes.NewReader(content)); scanner.Scan(); {
-		all = append(all, scanner.Text())
-	}
-	return all
+// lines are a file's, none where it cannot be read.
+func lines(root fs.FS, name string) []string {
+	content, _ := fs.ReadFile(root, name)
+	return slices.Collect(strings.Lines(string(content)))
 }
 
 // setKernel sets what pods' networks need. Where it may not, the machine's owner has to have done it.
@@ -82,7 +77,7 @@ func setKernel() {
 			continue
 		}
 		if err := os.WriteFile(file, []byte("1"), 0o644); err != nil {
-			logging.Warnf("kernel setting %s: %v", name, err)
+			logrus.Warnf("kernel setting %s: %v", name, err)
 		}
 	}
 }

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"net"
 	"os"
+	"slices"
 
-	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/pki"
 
+	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -32,7 +31,7 @@ func (n *Node) Register(ctx context.Context, client kubernetes.Interface) (ready
 	if node.Labels[role] != "true" {
 		patch, err := json.Marshal(table{"metadata": table{
 			"labels":      table{role: "true"},
-			"annotations": table{"k3s.io/internal-ip": n.options.NodeAddress, "k3s.io/hostname": n.options.NodeName},
+			"annotations": table{"k3s.io/internal-ip": n.options.NodeAddress.String(), "k3s.io/hostname": n.options.NodeName},
 		}})
 		if err != nil {
 			return false, err
@@ -46,17 +45,11 @@ func (n *Node) Register(ctx context.Context, client kubernetes.Interface) (ready
 
 // isReady says whether the kubelet of this start says that it is: what an earlier one said is still written down.
 func isReady(node *corev1.Node, since metav1.Time) bool {
-	for _, taint := range node.Spec.Taints {
-		if taint.Key == corev1.TaintNodeNotReady {
-			return false
-		}
+	notReady := func(taint corev1.Taint) bool { return taint.Key == corev1.TaintNodeNotReady }
+	ready := func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && !c.LastHeartbeatTime.Before(&since)
 	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady {
-			return condition.Status == corev1.ConditionTrue && !condition.LastHeartbeatTime.Before(&since)
-		}
-	}
-	return false
+	return slices.ContainsFunc(node.Status.Conditions, ready) && !slices.ContainsFunc(node.Spec.Taints, notReady)
 }
 
 // writeNetwork writes the configuration of the pods' network: one bridge for one node's addresses. The name of the file and
@@ -77,28 +70,20 @@ func (n *Node) writeNetwork(podCIDR string) error {
 		return err
 	}
 	file := n.path("etc", "cni", "net.d", "10-flannel.conflist")
-	if written, err := os.ReadFile(file); err == nil && bytes.Equal(written, content) {
+	if written, _ := os.ReadFile(file); bytes.Equal(written, content) {
 		return nil
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
-	logging.Infof("pod network %s", podCIDR)
+	logrus.Infof("pod network %s", podCIDR)
 	return pki.WriteFile(file, content, 0o600)
 }
 
 // mtuOf is the size of packets on the interface with the address, or 0, the plugin's default, where there is none.
-func mtuOf(address string) int {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return 0
-	}
+func mtuOf(address net.IP) int {
+	interfaces, _ := net.Interfaces()
 	for _, device := range interfaces {
-		addresses, err := device.Addrs()
-		if err != nil {
-			continue
-		}
+		addresses, _ := device.Addrs()
 		for _, has := range addresses {
-			if network, ok := has.(*net.IPNet); ok && network.IP.String() == address {
+			if network, ok := has.(*net.IPNet); ok && network.IP.Equal(address) {
 				return device.MTU
 			}
 		}

@@ -40,20 +40,20 @@ func TestMirrorsBecomeHosts(t *testing.T) {
 	want := map[string]string{
 		"docker.io": `server = "https://registry-1.docker.io"
 [host."http://mirror.lab:5000"]
-  capabilities = ["pull", "resolve"]
+capabilities = ["pull", "resolve"]
 [host."https://other.lab/v2/proxy"]
-  capabilities = ["pull", "resolve"]
-  ca = "/etc/ca.pem"
-  override_path = true
+capabilities = ["pull", "resolve"]
+ca = "/etc/ca.pem"
+override_path = true
 `,
 		"quay.io": `server = "https://quay.io"
 [host."https://mirror.lab:5443"]
-  capabilities = ["pull", "resolve"]
+capabilities = ["pull", "resolve"]
 `,
 		"_default": `[host."https://all.lab"]
-  capabilities = ["pull", "resolve"]
-  client = [["c", "k"]]
-  skip_verify = true
+capabilities = ["pull", "resolve"]
+client = [["c", "k"]]
+skip_verify = true
 `,
 		"other.lab": "server = \"https://other.lab\"\nca = \"/etc/ca.pem\"\n",
 		"all.lab":   "server = \"https://all.lab\"\nclient = [[\"c\", \"k\"]]\nskip_verify = true\n",
@@ -80,7 +80,7 @@ func TestMirrorsOnly(t *testing.T) {
 ca = "/etc/ca.pem"
 override_path = true
 [host."http://mirror.lab:5000"]
-  capabilities = ["pull", "resolve"]
+capabilities = ["pull", "resolve"]
 `
 	if string(got["docker.io"]) != want {
 		t.Errorf("%s", got["docker.io"])

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	netutils "k8s.io/utils/net"
 )
 
 // DefaultKubeconfig is where k3s writes the administrator's kubeconfig and where its kubectl looks for it.
@@ -26,17 +27,17 @@ type Server struct {
 	SecretsEncryption bool
 	Token             string
 	TLSNames          []string // further names and addresses in the API server's certificate
-	BindAddress       string
-	AdvertiseAddress  string
-	Port              int
-	ClusterCIDR       string
-	ServiceCIDR       string
+	BindAddress       net.IP
+	AdvertiseAddress  net.IP
+	Port              uint16
+	ClusterCIDR       net.IPNet
+	ServiceCIDR       net.IPNet
 	ClusterDomain     string
 	Disabled          []string // packaged components left out; of these coredns exists here
 
 	NodeName       string
-	NodeAddress    string
-	NodeExternalIP string
+	NodeAddress    net.IP
+	NodeExternalIP net.IP
 	NodeLabels     []string
 	NodeTaints     []string
 
@@ -105,32 +106,16 @@ func (values *raw) check() (*Server, error) {
 		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", values.kubeconfigMode)
 	}
 	server.KubeconfigMode = os.FileMode(mode)
-	if server.Port < 1 || server.Port > 65535 {
-		return nil, fmt.Errorf("--https-listen-port %d: not a port", server.Port)
-	}
-	bind := net.ParseIP(server.BindAddress)
-	if bind == nil {
-		return nil, fmt.Errorf("--bind-address %q: not an IP address", server.BindAddress)
-	}
-	if server.AdvertiseAddress == "" && bind.IsUnspecified() {
-		server.AdvertiseAddress = firstAddress()
-	} else if server.AdvertiseAddress == "" {
+	if server.AdvertiseAddress == nil {
 		server.AdvertiseAddress = server.BindAddress
+		if server.BindAddress.IsUnspecified() {
+			if server.AdvertiseAddress, err = utilnet.ChooseHostInterface(); err != nil {
+				return nil, fmt.Errorf("--advertise-address is not given: %w", err)
+			}
+		}
 	}
-	if server.NodeAddress == "" {
+	if server.NodeAddress == nil {
 		server.NodeAddress = server.AdvertiseAddress
-	}
-	for flag, value := range map[string]string{
-		"--advertise-address": server.AdvertiseAddress, "--node-ip": server.NodeAddress, "--node-external-ip": server.NodeExternalIP,
-	} {
-		if value != "" && net.ParseIP(value) == nil {
-			return nil, fmt.Errorf("%s %q: not an IP address", flag, value)
-		}
-	}
-	for flag, value := range map[string]string{"--cluster-cidr": server.ClusterCIDR, "--service-cidr": server.ServiceCIDR} {
-		if _, _, err := net.ParseCIDR(value); err != nil {
-			return nil, fmt.Errorf("%s %q: not a network in CIDR form", flag, value)
-		}
 	}
 	if server.DataDir, err = filepath.Abs(server.DataDir); err != nil {
 		return nil, err
@@ -141,34 +126,22 @@ func (values *raw) check() (*Server, error) {
 
 // Image is the reference of an image that k3s itself needs, from the operator's registry if there is one.
 func (s *Server) Image(reference string) string {
-	if s.DefaultRegistry == "" {
-		return reference
-	}
-	return s.DefaultRegistry + "/" + reference
+	return strings.TrimPrefix(s.DefaultRegistry+"/"+reference, "/")
 }
 
 // ServiceAddress is the address at index of the service network: 1 is the Service `kubernetes`, 10 the cluster's DNS.
 func (s *Server) ServiceAddress(index int) string {
-	_, network, err := net.ParseCIDR(s.ServiceCIDR) // checked by Parse
-	if err != nil {
-		return ""
-	}
-	address := slices.Clone(network.IP)
-	address[len(address)-1] += byte(index)
+	address, _ := netutils.GetIndexedIP(&s.ServiceCIDR, index) // a network of less than ten addresses has none
 	return address.String()
 }
 
-// firstAddress is the address of the machine's way out as Kubernetes itself finds it, else its first global IPv4 address, or
-// loopback where there is none.
-func firstAddress() string {
-	if address, err := utilnet.ChooseHostInterface(); err == nil {
-		return address.String()
+// Arguments are a program's own and then the operator's, who gives them as name=value: the last one wins.
+func Arguments(own, given []string) []string {
+	for _, argument := range given {
+		own = append(own, "--"+strings.TrimPrefix(argument, "--"))
 	}
-	addresses, _ := net.InterfaceAddrs()
-	for _, address := range addresses {
-		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
-			return network.IP.String()
-		}
-	}
-	return "127.0.0.1"
+	return own
 }
+
+// DataDir is the folder to hold state, unless a flag names another.
+func DataDir() string { return fromEnv("K3S_DATA_DIR", "/var/lib/rancher/k3s") }

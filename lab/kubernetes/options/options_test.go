@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if server.DataDir != "/var/lib/rancher/k3s" || server.Kubeconfig != DefaultKubeconfig || server.KubeconfigMode != 0o600 || server.Port != 6443 ||
-		server.ClusterCIDR != "10.42.0.0/16" || server.ServiceCIDR != "10.43.0.0/16" ||
+		server.ClusterCIDR.String() != "10.42.0.0/16" || server.ServiceCIDR.String() != "10.43.0.0/16" ||
 		server.PrivateRegistry != "/etc/rancher/k3s/registries.yaml" || server.DisableAgent {
 		t.Errorf("not k3s's defaults: %+v", server)
 	}
@@ -84,9 +84,9 @@ func TestRefusals(t *testing.T) {
 		{"argument", []string{"extra"}, `unexpected arguments ["extra"]`},
 		{"component", []string{"--disable", "nginx"}, "not a packaged component"},
 		{"mode", []string{"--write-kubeconfig-mode", "rw"}, "not an octal file mode"},
-		{"address", []string{"--bind-address", "localhost"}, "not an IP address"},
-		{"network", []string{"--cluster-cidr", "10.42.0.0"}, "not a network"},
-		{"port", []string{"--https-listen-port", "70000"}, "not a port"},
+		{"address", []string{"--bind-address", "localhost"}, "failed to parse IP"},
+		{"network", []string{"--cluster-cidr", "10.42.0.0"}, "invalid CIDR address"},
+		{"port", []string{"--https-listen-port", "70000"}, "value out of range"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, err := parse(t, test.arguments...); err == nil || !strings.Contains(err.Error(), test.want) {
