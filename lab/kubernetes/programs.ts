@@ -124,7 +124,6 @@ const nodesAndControllers: ProgramGroup = {
     "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion": moduleVersion(
       "github.com/containernetworking/plugins",
     ),
-    "github.com/flannel-io/flannel/pkg/version.Version": moduleVersion("github.com/flannel-io/flannel"),
     [`${clusterApi}/version.gitVersion`]: moduleVersion(clusterApi),
     [`${certManager}/pkg/util.AppVersion`]: moduleVersion(certManager),
     "sigs.k8s.io/cri-tools/pkg/version.Version": moduleVersion("sigs.k8s.io/cri-tools"),
