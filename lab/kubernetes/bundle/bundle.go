@@ -5,7 +5,6 @@ package bundle
 import (
 	"archive/zip"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -31,7 +30,9 @@ func Append(output, executable string, programs []string) (err error) {
 	archive := zip.NewWriter(file)
 	archive.SetOffset(offset)
 	for _, program := range programs {
-		entry, err := archive.Create(filepath.Base(program))
+		header := &zip.FileHeader{Name: filepath.Base(program), Method: zip.Deflate}
+		header.SetMode(0o755)
+		entry, err := archive.CreateHeader(header)
 		if err != nil {
 			return err
 		}
@@ -62,60 +63,20 @@ func extract(executable, dir string) (bin string, err error) {
 	for _, entry := range archive.File {
 		fmt.Fprintf(digest, "%s %d %d\n", entry.Name, entry.CRC32, entry.UncompressedSize64)
 	}
-	name := hex.EncodeToString(digest.Sum(nil))
+	name := fmt.Sprintf("%x", digest.Sum(nil))
 	home := filepath.Join(dir, name)
 	if _, err := os.Stat(home); errors.Is(err, fs.ErrNotExist) {
-		if err := unpack(archive.File, dir, home); err != nil {
+		// Under another name first: an interrupted one is never taken for whole.
+		temporary := filepath.Join(dir, ".unpacking")
+		if err := errors.Join(os.RemoveAll(temporary), os.CopyFS(filepath.Join(temporary, "bin"), archive)); err != nil {
 			return "", err
 		}
-	} else if err != nil {
-		return "", err
-	}
-	return filepath.Join(home, "bin"), link(name, filepath.Join(dir, "current"))
-}
-
-// unpack makes the folder under another name first: an interrupted one is never taken for whole.
-func unpack(entries []*zip.File, dir, home string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	temporary, err := os.MkdirTemp(dir, ".unpacking-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temporary)
-	if err := errors.Join(os.Chmod(temporary, 0o755), os.Mkdir(filepath.Join(temporary, "bin"), 0o755)); err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if err := unpackFile(entry, filepath.Join(temporary, "bin", filepath.Base(entry.Name))); err != nil {
-			return fmt.Errorf("%s: %w", entry.Name, err)
+		if err := os.Rename(temporary, home); err != nil {
+			return "", err
 		}
 	}
-	return os.Rename(temporary, home)
-}
-
-func unpackFile(entry *zip.File, path string) (err error) {
-	content, err := entry.Open()
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	_, err = io.Copy(file, content)
-	return err
-}
-
-func link(target, path string) error {
-	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
-	if err := os.Symlink(target, temporary); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
+	link := filepath.Join(dir, "current")
+	return filepath.Join(home, "bin"), errors.Join(os.RemoveAll(link+".new"), os.Symlink(name, link+".new"), os.Rename(link+".new", link))
 }
 
 func copyFile(to io.Writer, path string) error {

@@ -6,10 +6,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 )
 
 // annotation on the pods says which content of the secret they were restarted for.
@@ -38,51 +39,39 @@ func (r reloader) changed(ctx context.Context, before, after *corev1.Secret) err
 	if err != nil {
 		return err
 	}
-	from := fmt.Sprintf("%s-%x", after.Name, sha256.Sum256(content))
-	pods := map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotation: from}}}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": pods}})
+	patch := fmt.Appendf(nil, `{"spec": {"template": {"metadata": {"annotations": {%q: "%s-%x"}}}}}`, annotation, after.Name, sha256.Sum256(content))
+	deployments, err := r.client.AppsV1().Deployments(r.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
-	apps := r.client.AppsV1()
-	deployments, err := apps.Deployments(r.namespace).List(ctx, metav1.ListOptions{})
+	sets, err := r.client.AppsV1().DaemonSets(r.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	for _, item := range deployments.Items {
-		if uses(item.Spec.Template.Spec, after.Name) {
+		if uses(item.Spec.Template, after.Name) {
 			klog.InfoS("restarting", "deployment", item.Name, "secret", after.Name)
-			if _, err := apps.Deployments(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
-				return err
-			}
+			_, failed := r.client.AppsV1().Deployments(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+			err = errors.Join(err, failed)
 		}
-	}
-	sets, err := apps.DaemonSets(r.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
 	}
 	for _, item := range sets.Items {
-		if uses(item.Spec.Template.Spec, after.Name) {
+		if uses(item.Spec.Template, after.Name) {
 			klog.InfoS("restarting", "daemonset", item.Name, "secret", after.Name)
-			if _, err := apps.DaemonSets(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
-				return err
-			}
+			_, failed := r.client.AppsV1().DaemonSets(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+			err = errors.Join(err, failed)
 		}
 	}
-	return nil
+	return err
 }
 
 // uses tells whether a pod mounts a secret or has a variable from it.
-func uses(pod corev1.PodSpec, secret string) bool {
-	if slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == secret }) {
+func uses(template corev1.PodTemplateSpec, secret string) (found bool) {
+	podutil.VisitPodSecretNames(&corev1.Pod{Spec: template.Spec}, func(name string) bool {
+		found = found || name == secret
 		return true
-	}
-	return slices.ContainsFunc(pod.Containers, func(c corev1.Container) bool {
-		return slices.ContainsFunc(c.EnvFrom, func(e corev1.EnvFromSource) bool { return e.SecretRef != nil && e.SecretRef.Name == secret }) ||
-			slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool {
-				return e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && e.ValueFrom.SecretKeyRef.Name == secret
-			})
 	})
+	return found
 }
 
 func main() {

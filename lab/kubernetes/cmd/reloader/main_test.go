@@ -15,9 +15,13 @@ func TestWhatUsesAChangedSecretIsRestarted(t *testing.T) {
 		source := corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: secret}}
 		return corev1.PodTemplateSpec{Spec: corev1.PodSpec{Volumes: []corev1.Volume{{Name: "v", VolumeSource: source}}}}
 	}
+	variables := func(secret string) corev1.PodTemplateSpec {
+		source := corev1.EnvFromSource{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: secret}}}
+		return corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", EnvFrom: []corev1.EnvFromSource{source}}}}}
+	}
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "ns", Name: name} }
 	client := fake.NewClientset(
-		&appsv1.DaemonSet{ObjectMeta: meta("manager"), Spec: appsv1.DaemonSetSpec{Template: mounts("cloud-config")}},
+		&appsv1.DaemonSet{ObjectMeta: meta("manager"), Spec: appsv1.DaemonSetSpec{Template: variables("cloud-config")}},
 		&appsv1.Deployment{ObjectMeta: meta("driver"), Spec: appsv1.DeploymentSpec{Template: mounts("cloud-config")}},
 		&appsv1.Deployment{ObjectMeta: meta("other"), Spec: appsv1.DeploymentSpec{Template: mounts("another")}},
 	)
