@@ -48,7 +48,7 @@ func Programs(dataDir string) string { return filepath.Join(dataDir, "data", "cu
 
 // Prepare unpacks the programs, writes all configuration, and sets what the kernel needs for pods.
 func Prepare(o *options.Server) (*Node, error) {
-	bin, err := bundle.Extract(filepath.Join(o.DataDir, "data"))
+	bin, err := bundle.Extract("/proc/self/exe", filepath.Join(o.DataDir, "data"))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func Prepare(o *options.Server) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := registries.hosts(o.NoDefaultEndpoint)
+	hosts, err := registries.hosts()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.PrivateRegistry, err)
 	}
@@ -88,9 +88,6 @@ func Prepare(o *options.Server) (*Node, error) {
 func (n *Node) path(parts ...string) string {
 	return filepath.Join(append([]string{n.dir}, parts...)...)
 }
-
-// Images are the archives that an operator put into agent/images, as in k3s where there is no registry.
-func (n *Node) Images() ([]string, error) { return filepath.Glob(n.path("images", "*.tar")) }
 
 // ContainerdReady says whether containerd answers the kubelet's interface.
 func (n *Node) ContainerdReady(ctx context.Context) bool {

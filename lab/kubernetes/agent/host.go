@@ -82,12 +82,9 @@ func setKernel() {
 	}
 }
 
-// resolvConf is the file that pods get: the operator's, the machine's, or one of its own where the machine's names no server
-// that pods could ask. As upstream, whose own one names a public server.
+// resolvConf is the file that pods get: the machine's, or one of its own where that names no server that pods could ask. As
+// upstream, whose own one names a public server.
 func (n *Node) resolvConf(machines string) (string, error) {
-	if n.options.ResolvConf != "" {
-		return n.options.ResolvConf, nil
-	}
 	for _, line := range lines(os.DirFS("/"), strings.TrimPrefix(machines, "/")) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] != "nameserver" {

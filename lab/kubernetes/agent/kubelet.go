@@ -17,7 +17,6 @@ func (n *Node) kubeletConfig() ([]byte, error) {
 	}
 	config := table{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-		"address": "0.0.0.0", "healthzBindAddress": "127.0.0.1",
 		"authentication": table{
 			"anonymous": table{"enabled": false}, "webhook": table{"enabled": true}, "x509": table{"clientCAFile": n.path("client-ca.crt")},
 		},
@@ -27,7 +26,6 @@ func (n *Node) kubeletConfig() ([]byte, error) {
 		"containerRuntimeEndpoint": "unix://" + Socket, "staticPodPath": n.path("pod-manifests"),
 		"volumePluginDir": n.path("libexec", "kubernetes", "kubelet-plugins", "volume", "exec"),
 		"providerID":      "k3s://" + o.NodeName, "cgroupDriver": "cgroupfs", "failSwapOn": false, "serializeImagePulls": false,
-		"protectKernelDefaults":  o.ProtectKernelDefaults,
 		"evictionHard":           table{"imagefs.available": "5%", "nodefs.available": "5%"},
 		"evictionMinimumReclaim": table{"imagefs.available": "10%", "nodefs.available": "10%"},
 	}

@@ -66,8 +66,8 @@ func (r *registries) logins() table {
 }
 
 // hosts gives the content of containerd's hosts.toml by registry, for each that has mirrors or a trust of its own. An encoder
-// would sort the mirrors. mirrorsOnly: the last mirror stands where the registry itself would.
-func (r *registries) hosts(mirrorsOnly bool) (map[string][]byte, error) {
+// would sort the mirrors.
+func (r *registries) hosts() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for host, config := range r.Configs {
 		if config.TLS != (trust{}) {
@@ -83,7 +83,7 @@ func (r *registries) hosts(mirrorsOnly bool) (map[string][]byte, error) {
 			text = server(host)
 		}
 		var mirrors string
-		for index, address := range mirror.Endpoints {
+		for _, address := range mirror.Endpoints {
 			endpoint, err := url.Parse(address)
 			if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
 				return nil, fmt.Errorf("mirror of %s: %q is not an http or https URL", host, address)
@@ -93,11 +93,7 @@ func (r *registries) hosts(mirrorsOnly bool) (map[string][]byte, error) {
 			if endpoint.Path = strings.TrimSuffix(endpoint.Path, "/"); endpoint.Path != "" && endpoint.Path != "/v2" {
 				settings += "override_path = true\n"
 			}
-			if mirrorsOnly && index == len(mirror.Endpoints)-1 {
-				text = fmt.Sprintf("server = %q\n%s", endpoint, settings)
-			} else {
-				mirrors += fmt.Sprintf("[host.%q]\ncapabilities = [\"pull\", \"resolve\"]\n%s", endpoint, settings)
-			}
+			mirrors += fmt.Sprintf("[host.%q]\ncapabilities = [\"pull\", \"resolve\"]\n%s", endpoint, settings)
 		}
 		files[host] = []byte(text + mirrors)
 	}

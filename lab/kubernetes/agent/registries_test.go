@@ -33,7 +33,7 @@ configs:
 `
 
 func TestMirrorsBecomeHosts(t *testing.T) {
-	got, err := registriesOf(t, operators).hosts(false)
+	got, err := registriesOf(t, operators).hosts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,22 +71,6 @@ skip_verify = true
 	}
 }
 
-func TestMirrorsOnly(t *testing.T) {
-	got, err := registriesOf(t, operators).hosts(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `server = "https://other.lab/v2/proxy"
-ca = "/etc/ca.pem"
-override_path = true
-[host."http://mirror.lab:5000"]
-capabilities = ["pull", "resolve"]
-`
-	if string(got["docker.io"]) != want {
-		t.Errorf("%s", got["docker.io"])
-	}
-}
-
 func TestLogins(t *testing.T) {
 	content, err := node(t, host{}).containerdConfig(registriesOf(t, operators))
 	if err != nil {
@@ -113,7 +97,7 @@ func TestRegistriesRefused(t *testing.T) {
 	if _, err := readRegistries(path); err == nil || !strings.Contains(err.Error(), "endpoints") {
 		t.Errorf("an unknown key: %v", err)
 	}
-	if _, err := registriesOf(t, `mirrors: {docker.io: {endpoint: ["mirror.lab:5000"]}}`).hosts(false); err == nil {
+	if _, err := registriesOf(t, `mirrors: {docker.io: {endpoint: ["mirror.lab:5000"]}}`).hosts(); err == nil {
 		t.Error("an endpoint without a scheme is taken")
 	}
 	if r, err := readRegistries(filepath.Join(t.TempDir(), "none")); err != nil || len(r.Mirrors) != 0 {

@@ -43,17 +43,9 @@ func Append(output, executable string, programs []string) (err error) {
 	return archive.Close()
 }
 
-// Extract puts the programs of this process's executable into DIR/<hash of them>/bin unless they are there, and returns that
-// folder. DIR/current leads to the one extracted last.
-func Extract(dir string) (bin string, err error) {
-	executable, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	return extract(executable, dir)
-}
-
-func extract(executable, dir string) (bin string, err error) {
+// Extract puts the programs of an executable into DIR/<hash of them>/bin unless they are there, and returns that folder.
+// DIR/current leads to the one extracted last.
+func Extract(executable, dir string) (bin string, err error) {
 	archive, err := zip.OpenReader(executable)
 	if err != nil {
 		return "", fmt.Errorf("%s carries no programs: %w", executable, err)

@@ -41,7 +41,7 @@ func TestProgramsTravelBehindTheExecutable(t *testing.T) {
 		t.Error("the executable is not in front")
 	}
 	data := filepath.Join(dir, "data")
-	bin, err := extract(first, data)
+	bin, err := Extract(first, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,21 +52,21 @@ func TestProgramsTravelBehindTheExecutable(t *testing.T) {
 		t.Errorf("current/bin/bridge: %v, %v", info, err)
 	}
 	write(t, filepath.Join(bin, "bridge"), "in use")
-	if again, err := extract(second, data); err != nil || again != bin || read(t, filepath.Join(bin, "bridge")) != "in use" {
+	if again, err := Extract(second, data); err != nil || again != bin || read(t, filepath.Join(bin, "bridge")) != "in use" {
 		t.Errorf("the same programs were unpacked again: %s, %v", again, err)
 	}
 	write(t, programs[0], "plugin 3")
 	if err := Append(second, executable, programs); err != nil {
 		t.Fatal(err)
 	}
-	other, err := extract(second, data)
+	other, err := Extract(second, data)
 	if err != nil || other == bin || read(t, filepath.Join(data, "current", "bin", "bridge")) != "plugin 3" {
 		t.Errorf("other programs: %s, %v", other, err)
 	}
 }
 
 func TestExecutableWithoutPrograms(t *testing.T) {
-	if _, err := Extract(t.TempDir()); err == nil || !strings.Contains(err.Error(), "carries no programs") {
+	if _, err := Extract("/proc/self/exe", t.TempDir()); err == nil || !strings.Contains(err.Error(), "carries no programs") {
 		t.Errorf("got %v", err)
 	}
 }

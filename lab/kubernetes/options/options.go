@@ -2,7 +2,6 @@
 package options
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	netutils "k8s.io/utils/net"
 )
@@ -25,7 +23,6 @@ type Server struct {
 	Kubeconfig        string // path of the administrator's kubeconfig
 	KubeconfigMode    os.FileMode
 	SecretsEncryption bool
-	Token             string
 	TLSNames          []string // further names and addresses in the API server's certificate
 	BindAddress       net.IP
 	AdvertiseAddress  net.IP
@@ -35,26 +32,22 @@ type Server struct {
 	ClusterDomain     string
 	Disabled          []string // packaged components left out; of these coredns exists here
 
-	NodeName       string
-	NodeAddress    net.IP
-	NodeExternalIP net.IP
-	NodeLabels     []string
-	NodeTaints     []string
+	NodeName    string
+	NodeAddress net.IP
+	NodeLabels  []string
+	NodeTaints  []string
 
 	APIServerArguments         []string
 	ControllerManagerArguments []string
 	SchedulerArguments         []string
 
-	DisableAgent          bool // no node
-	DisableProxy          bool
-	KubeletArguments      []string
-	ProxyArguments        []string
-	PrivateRegistry       string // path of registries.yaml
-	DefaultRegistry       string // of the images k3s itself needs
-	NoDefaultEndpoint     bool   // ask mirrors only
-	PauseImage            string
-	ResolvConf            string // path, or "" for the machine's
-	ProtectKernelDefaults bool
+	DisableAgent     bool // no node
+	DisableProxy     bool
+	KubeletArguments []string
+	ProxyArguments   []string
+	PrivateRegistry  string // path of registries.yaml
+	DefaultRegistry  string // of the images k3s itself needs
+	PauseImage       string
 }
 
 // packaged are the components `--disable` may name, from k3s.
@@ -63,11 +56,6 @@ var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "met
 // IsDisabled says whether `--disable` named the component.
 func (s *Server) IsDisabled(component string) bool { return slices.Contains(s.Disabled, component) }
 
-// NotServer is returned by Parse when the arguments only asked for the help text, which is its message.
-type NotServer string
-
-func (text NotServer) Error() string { return string(text) }
-
 // raw holds what flags and files say before it is checked.
 type raw struct {
 	Server
@@ -75,14 +63,12 @@ type raw struct {
 	configFile     string
 }
 
-// Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist.
+// Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist. A wish
+// for help is fulfilled; the error then is pflag.ErrHelp.
 func Parse(arguments []string) (*Server, error) {
 	values := &raw{}
 	flags := newFlags(values)
 	if err := flags.Parse(arguments); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return nil, NotServer("k3s server [OPTIONS]\n" + flags.FlagUsages())
-		}
 		return nil, fmt.Errorf("k3s server: %w\nsupported flags: %s", err, supported(flags))
 	}
 	if flags.NArg() > 0 {

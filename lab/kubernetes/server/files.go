@@ -65,7 +65,7 @@ func prepare(o *options.Server) (*files, error) {
 	encryption, failed := pki.EnsureEncryption(filepath.Join(f.credentials, "encryption-config.json"), o.SecretsEncryption)
 	f.encryption = encryption
 	return f, errors.Join(err, failed,
-		pki.EnsureToken(root, o.Token, f.serverCA),
+		pki.EnsureToken(root, f.serverCA),
 		// The two that a node trusts.
 		pki.WriteFile(filepath.Join(f.agent, "server-ca.crt"), f.serverCA.PEM(), 0o644),
 		pki.WriteFile(filepath.Join(f.agent, "client-ca.crt"), f.clientCA.PEM(), 0o644))
@@ -75,12 +75,12 @@ func prepare(o *options.Server) (*files, error) {
 func (f *files) certificates(o *options.Server) error {
 	names := append([]string{
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + o.ClusterDomain,
-		"localhost", "127.0.0.1", "::1", o.AdvertiseAddress.String(), o.ServiceAddress(1), text(o.NodeExternalIP), o.NodeName,
+		"localhost", "127.0.0.1", "::1", o.AdvertiseAddress.String(), o.ServiceAddress(1), o.NodeName,
 	}, o.TLSNames...)
 	if !o.BindAddress.IsUnspecified() {
 		names = append(names, o.BindAddress.String())
 	}
-	ofNode := []string{o.NodeName, "localhost", "127.0.0.1", o.NodeAddress.String(), text(o.NodeExternalIP)}
+	ofNode := []string{o.NodeName, "localhost", "127.0.0.1", o.NodeAddress.String()}
 	serving := func(name, commonName string, names []string) pki.Leaf {
 		return pki.Leaf{Authority: f.serverCA, Name: name, CommonName: commonName, Names: names, Usage: x509.ExtKeyUsageServerAuth}
 	}
@@ -112,14 +112,6 @@ func (f *files) certificates(o *options.Server) error {
 		}
 	}
 	return admin.Kubeconfig(f.tls, o.Kubeconfig, f.url, "default", f.serverCA, o.KubeconfigMode)
-}
-
-// text is an address, or nothing where there is none.
-func text(address net.IP) string {
-	if address == nil {
-		return ""
-	}
-	return address.String()
 }
 
 // lock makes this process the only server of its data folder. The kernel lets go of the lock when the process dies.

@@ -158,18 +158,6 @@ func join(o *options.Server, p *processes, node *agent.Node) error {
 	if err := p.await("containerd is ready", startLimit, node.ContainerdReady); err != nil {
 		return err
 	}
-	archives, err := node.Images()
-	if err != nil {
-		return err
-	}
-	for _, archive := range archives {
-		began := time.Now()
-		importer := command(p.ctx, "ctr", "--address", agent.Socket, "--namespace", "k8s.io", "images", "import", archive)
-		if err := importer.Run(); err != nil {
-			return fmt.Errorf("images of %s: %w", archive, err)
-		}
-		logrus.Infof("imported images of %s in %s", archive, time.Since(began).Round(time.Millisecond))
-	}
 	if err := p.start("kubelet", node.KubeletArguments(), unchanged); err != nil || o.DisableProxy {
 		return err
 	}
