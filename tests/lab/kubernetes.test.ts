@@ -74,9 +74,9 @@ test("the Go tests pass", { timeout: 30 * 60_000 }, async () => {
 test("the binary needs no library, and carries what it starts", async () => {
   const { stdout } = await run("ldd", [k3s], { allowFailure: true });
   assert.doesNotMatch(stdout, /=>/);
-  const carried = await run("python3", ["-m", "zipfile", "--list", k3s]);
+  const content = readFileSync(k3s);
   for (const name of ["bridge", "containerd-shim-runc-v2", "crictl", "host-local", "loopback", "portmap"])
-    assert.match(carried.stdout, new RegExp(`^${name} `, "m"));
+    assert.ok(content.includes(`programs/${name}`), name);
 });
 
 test("it says the versions that k3s and kubectl of the same release say", async () => {

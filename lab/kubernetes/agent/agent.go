@@ -48,7 +48,7 @@ func Programs(dataDir string) string { return filepath.Join(dataDir, "data", "cu
 
 // Prepare unpacks the programs, writes all configuration, and sets what the kernel needs for pods.
 func Prepare(o *options.Server) (*Node, error) {
-	bin, err := bundle.Extract("/proc/self/exe", filepath.Join(o.DataDir, "data"))
+	bin, err := bundle.Extract(filepath.Join(o.DataDir, "data"))
 	if err != nil {
 		return nil, err
 	}

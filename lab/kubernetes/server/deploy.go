@@ -3,12 +3,9 @@ package server
 import (
 	"bytes"
 	"context"
-	"embed"
-	"errors"
+	_ "embed"
 	"fmt"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,23 +14,24 @@ import (
 	"capi-mgmt/lab/kubernetes/pki"
 
 	"github.com/sirupsen/logrus"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-//go:embed manifests
-var packagedManifests embed.FS
+//go:embed manifests/coredns.yaml
+var coreDNS string
 
 // deployEvery is how often the folder of manifests is looked through, as in k3s.
 const deployEvery = 15 * time.Second
 
-// deploy applies the manifests in DATA-DIR/server/manifests, the packaged components' and the operator's, each when its
-// content is not applied yet, until ctx ends. Upstream analogue: k3s's pkg/deploy.
+// deploy applies the manifests in DATA-DIR/server/manifests, CoreDNS' and the operator's, each when its content is not applied
+// yet, until ctx ends. Upstream analogue: k3s's pkg/deploy.
 func deploy(ctx context.Context, o *options.Server, f *files) {
 	dir := filepath.Join(f.root, "manifests")
-	if err := writeManifests(o, dir); err != nil {
-		logrus.Errorf("packaged manifests: %v", err)
+	if err := writeCoreDNS(o, filepath.Join(dir, "coredns.yaml")); err != nil {
+		logrus.Errorf("CoreDNS: %v", err)
 	}
 	applied := map[string][]byte{}
-	for ctx.Err() == nil {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		found, _ := filepath.Glob(filepath.Join(dir, "*.y*ml"))
 		for _, file := range found {
 			content, err := os.ReadFile(file)
@@ -50,11 +48,7 @@ func deploy(ctx context.Context, o *options.Server, f *files) {
 			applied[file] = content
 			logrus.Infof("applied manifest %s", file)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(deployEvery):
-		}
-	}
+	}, deployEvery)
 }
 
 func apply(ctx context.Context, f *files, file string) error {
@@ -68,20 +62,11 @@ func apply(ctx context.Context, f *files, file string) error {
 	return nil
 }
 
-// writeManifests writes the components that are not disabled; a disabled one's file goes, its objects stay.
-func writeManifests(o *options.Server, dir string) error {
-	values := strings.NewReplacer("%{CLUSTER_DNS}%", o.ServiceAddress(10), "%{CLUSTER_DOMAIN}%", o.ClusterDomain, "%{IMAGE_PREFIX}%", o.Image(""))
-	entries, err := packagedManifests.ReadDir("manifests")
-	for _, entry := range entries {
-		file := filepath.Join(dir, entry.Name())
-		if o.IsDisabled(strings.TrimSuffix(entry.Name(), ".yaml")) {
-			if gone := os.Remove(file); !errors.Is(gone, fs.ErrNotExist) {
-				err = errors.Join(err, gone)
-			}
-			continue
-		}
-		content, unreadable := packagedManifests.ReadFile(path.Join("manifests", entry.Name()))
-		err = errors.Join(err, unreadable, pki.WriteFile(file, []byte(values.Replace(string(content))), 0o600))
+// writeCoreDNS writes its manifest, unless it is disabled: then the file goes, its objects stay.
+func writeCoreDNS(o *options.Server, file string) error {
+	if o.IsDisabled("coredns") {
+		return os.RemoveAll(file)
 	}
-	return err
+	values := strings.NewReplacer("%{CLUSTER_DNS}%", o.ServiceAddress(10), "%{CLUSTER_DOMAIN}%", o.ClusterDomain, "%{IMAGE_PREFIX}%", o.Image(""))
+	return pki.WriteFile(file, []byte(values.Replace(coreDNS)), 0o600)
 }

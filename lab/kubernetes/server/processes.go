@@ -41,10 +41,12 @@ type processes struct {
 }
 
 // start starts a program, with the settings that change makes. Its end before stop is a failure.
-func (p *processes) start(name string, arguments []string, change func(*exec.Cmd)) error {
+func (p *processes) start(name string, arguments []string, change ...func(*exec.Cmd)) error {
 	ctx, stop := context.WithCancel(context.Background())
 	c := command(ctx, name, arguments...)
-	change(c)
+	for _, make := range change {
+		make(c)
+	}
 	if err := c.Start(); err != nil {
 		stop()
 		return err
@@ -62,8 +64,6 @@ func (p *processes) start(name string, arguments []string, change func(*exec.Cmd
 	})
 	return nil
 }
-
-func unchanged(*exec.Cmd) {}
 
 // await asks reached again and again until it says yes. It fails after limit, and when ctx ends.
 func (p *processes) await(what string, limit time.Duration, reached func(context.Context) bool) error {

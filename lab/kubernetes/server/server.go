@@ -131,7 +131,7 @@ func startContainerd(o *options.Server, p *processes) (*agent.Node, error) {
 
 // startControlPlane gives a client for the administrator.
 func startControlPlane(o *options.Server, p *processes, f *files) (kubernetes.Interface, error) {
-	if err := p.start("kube-apiserver", apiServerArguments(o, f), unchanged); err != nil {
+	if err := p.start("kube-apiserver", apiServerArguments(o, f)); err != nil {
 		return nil, err
 	}
 	admin, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig("admin"))
@@ -147,10 +147,10 @@ func startControlPlane(o *options.Server, p *processes, f *files) (kubernetes.In
 	}); err != nil {
 		return nil, err
 	}
-	if err := p.start("kube-controller-manager", managerArguments(o, f), unchanged); err != nil {
+	if err := p.start("kube-controller-manager", managerArguments(o, f)); err != nil {
 		return nil, err
 	}
-	return client, p.start("kube-scheduler", schedulerArguments(o, f), unchanged)
+	return client, p.start("kube-scheduler", schedulerArguments(o, f))
 }
 
 // join starts what talks to the API server.
@@ -158,8 +158,8 @@ func join(o *options.Server, p *processes, node *agent.Node) error {
 	if err := p.await("containerd is ready", startLimit, node.ContainerdReady); err != nil {
 		return err
 	}
-	if err := p.start("kubelet", node.KubeletArguments(), unchanged); err != nil || o.DisableProxy {
+	if err := p.start("kubelet", node.KubeletArguments()); err != nil || o.DisableProxy {
 		return err
 	}
-	return p.start("kube-proxy", node.ProxyArguments(), unchanged)
+	return p.start("kube-proxy", node.ProxyArguments())
 }

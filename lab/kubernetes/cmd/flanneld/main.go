@@ -27,15 +27,15 @@ import (
 // second.
 const resync = 300
 
-var (
-	masquerade = flag.Bool("ip-masq", false, "masquerade what leaves the pod network")
-	netConf    = flag.String("net-config-path", "/etc/kube-flannel/net-conf.json", "the network's configuration")
-	cniConf    = flag.String("cni-config", "/etc/cni/net.d/10-flannel.conflist", "the node's CNI configuration, which is written")
+const (
+	netConf = "/etc/kube-flannel/net-conf.json"
+	cniConf = "/etc/cni/net.d/10-flannel.conflist"
 )
 
 func main() {
 	klog.InitFlags(nil)
 	flag.Bool("kube-subnet-mgr", true, "take subnets from the Kubernetes API; the only way there is here")
+	flag.Bool("ip-masq", true, "masquerade what leaves the pod network; it always is here")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -46,7 +46,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	subnets, err := kube.NewSubnetManager(ctx, "", "", "flannel.alpha.coreos.com", *netConf, true)
+	subnets, err := kube.NewSubnetManager(ctx, "", "", "flannel.alpha.coreos.com", netConf, true)
 	if err != nil {
 		return err
 	}
@@ -76,16 +76,14 @@ func run(ctx context.Context) error {
 	if err := rules.Init(ctx); err != nil {
 		return err
 	}
-	if *masquerade {
-		// What an earlier run wrote is found by the rules themselves: the node's subnet does not change.
-		err := rules.SetupAndEnsureMasqRules(ctx, config.Network, lease.Subnet, config.Network,
-			config.IPv6Network, ip.IP6Net{}, ip.IP6Net{}, lease, resync, false)
-		if err != nil {
-			return err
-		}
+	// What an earlier run wrote is found by the rules themselves: the node's subnet does not change.
+	err = rules.SetupAndEnsureMasqRules(ctx, config.Network, lease.Subnet, config.Network,
+		config.IPv6Network, ip.IP6Net{}, ip.IP6Net{}, lease, resync, false)
+	if err != nil {
+		return err
 	}
 	rules.SetupAndEnsureForwardRules(ctx, config.Network, config.IPv6Network, resync)
-	if err := write(*cniConf, lease.Subnet.String(), network.MTU(), !*masquerade); err != nil {
+	if err := write(cniConf, lease.Subnet.String(), network.MTU()); err != nil {
 		return err
 	}
 	klog.InfoS("running", "backend", config.BackendType, "subnet", lease.Subnet.String(), "device", outside.Iface.Name)
@@ -100,9 +98,9 @@ func run(ctx context.Context) error {
 type object = map[string]any
 
 // write puts the node's CNI configuration in place as a whole: containerd reads the folder whenever it changes.
-func write(path, subnet string, mtu int, masquerade bool) error {
+func write(path, subnet string, mtu int) error {
 	bridge := object{
-		"type": "bridge", "bridge": "cni0", "mtu": mtu, "isGateway": true, "hairpinMode": true, "ipMasq": masquerade,
+		"type": "bridge", "bridge": "cni0", "mtu": mtu, "isGateway": true, "hairpinMode": true,
 		"ipam": object{"type": "host-local", "ranges": [][]object{{{"subnet": subnet}}}, "routes": []object{{"dst": "0.0.0.0/0"}}},
 	}
 	portmap := object{"type": "portmap", "capabilities": object{"portMappings": true}}

@@ -9,7 +9,7 @@ import (
 
 func TestTheBridgeGetsTheNodesNetwork(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "10-flannel.conflist")
-	if err := write(path, "172.17.130.128/25", 1450, false); err != nil {
+	if err := write(path, "172.17.130.128/25", 1450); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)

@@ -6,32 +6,29 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"reflect"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // annotation on the pods says which content of the secret they were restarted for.
 const annotation = "reloader.stakater.com/last-reloaded-from"
 
-type reloader struct {
-	client    kubernetes.Interface
-	namespace string
-}
-
 // changed restarts what uses a secret, if its content is another one.
-func (r reloader) changed(ctx context.Context, before, after *corev1.Secret) error {
+func changed(ctx context.Context, c client.Client, before, after *corev1.Secret) error {
 	if reflect.DeepEqual(before.Data, after.Data) {
 		return nil
 	}
@@ -40,29 +37,26 @@ func (r reloader) changed(ctx context.Context, before, after *corev1.Secret) err
 		return err
 	}
 	patch := fmt.Appendf(nil, `{"spec": {"template": {"metadata": {"annotations": {%q: "%s-%x"}}}}}`, annotation, after.Name, sha256.Sum256(content))
-	deployments, err := r.client.AppsV1().Deployments(r.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	sets, err := r.client.AppsV1().DaemonSets(r.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for _, item := range deployments.Items {
-		if uses(item.Spec.Template, after.Name) {
-			klog.InfoS("restarting", "deployment", item.Name, "secret", after.Name)
-			_, failed := r.client.AppsV1().Deployments(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-			err = errors.Join(err, failed)
+	for _, kind := range []string{"Deployment", "DaemonSet"} {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(kind + "List"))
+		if err := c.List(ctx, list, client.InNamespace(after.Namespace)); err != nil {
+			return err
+		}
+		for _, item := range list.Items {
+			var workload appsv1.Deployment // a DaemonSet's template is in the same place
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &workload); err != nil {
+				return err
+			}
+			if uses(workload.Spec.Template, after.Name) {
+				klog.InfoS("restarting", "kind", kind, "name", item.GetName(), "secret", after.Name)
+				if err := c.Patch(ctx, &item, client.RawPatch(types.MergePatchType, patch)); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	for _, item := range sets.Items {
-		if uses(item.Spec.Template, after.Name) {
-			klog.InfoS("restarting", "daemonset", item.Name, "secret", after.Name)
-			_, failed := r.client.AppsV1().DaemonSets(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-			err = errors.Join(err, failed)
-		}
-	}
-	return err
+	return nil
 }
 
 // uses tells whether a pod mounts a secret or has a variable from it.
@@ -75,15 +69,16 @@ func uses(template corev1.PodTemplateSpec, secret string) (found bool) {
 }
 
 func main() {
-	config, err := rest.InClusterConfig()
+	config := ctrl.GetConfigOrDie()
+	c, err := client.New(config, client.Options{})
 	if err != nil {
 		klog.Fatal(err)
 	}
-	r := reloader{kubernetes.NewForConfigOrDie(config), os.Getenv("KUBERNETES_NAMESPACE")}
-	factory := informers.NewSharedInformerFactoryWithOptions(r.client, 0, informers.WithNamespace(r.namespace))
+	namespace := informers.WithNamespace(os.Getenv("KUBERNETES_NAMESPACE"))
+	factory := informers.NewSharedInformerFactoryWithOptions(kubernetes.NewForConfigOrDie(config), 0, namespace)
 	_, err = factory.Core().V1().Secrets().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(before, after any) {
-			if err := r.changed(context.Background(), before.(*corev1.Secret), after.(*corev1.Secret)); err != nil {
+			if err := changed(context.Background(), c, before.(*corev1.Secret), after.(*corev1.Secret)); err != nil {
 				klog.ErrorS(err, "not restarted")
 			}
 		},
