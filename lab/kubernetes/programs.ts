@@ -128,7 +128,7 @@ const nodesAndControllers: ProgramGroup = {
     [`${certManager}/pkg/util.AppVersion`]: moduleVersion(certManager),
     "sigs.k8s.io/cri-tools/pkg/version.Version": moduleVersion("sigs.k8s.io/cri-tools"),
   },
-  sources: upstreamMains.map((name) => `cmd/${name}`),
+  sources: [...upstreamMains.map((name) => `cmd/${name}`), "cni", "pki"],
 };
 
 /** Folder of the second go.mod. */

@@ -53,7 +53,7 @@ func Prepare(o *options.Server) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{options: o, dir: Dir(o), bin: bin, host: examine(os.DirFS("/")), booted: metav1.Now().Rfc3339Copy()}
-	logrus.Infof("this machine: %s", n.host)
+	logrus.Infof("this machine: %+v", n.host)
 	registries, err := readRegistries(o.PrivateRegistry)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ func (n *Node) containerdConfig(registries *registries) ([]byte, error) {
 		"plugins": table{
 			"io.containerd.internal.v1.opt": table{"path": n.path("containerd")},
 			"io.containerd.cri.v1.images": table{
-				"snapshotter": "overlayfs", "pinned_images": table{"sandbox": n.options.Image(n.options.PauseImage)},
+				"snapshotter": "overlayfs", "pinned_images": table{"sandbox": "rancher/mirrored-pause:3.6"},
 				"registry": table{"config_path": n.path("etc", "containerd", "certs.d"), "configs": registries.logins()},
 			},
 			"io.containerd.cri.v1.runtime": table{

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -23,11 +22,6 @@ type host struct {
 	resources   bool // limits may be raised and OOM scores lowered (CAP_SYS_RESOURCE)
 	allDevices  bool // no device is withheld: privileged containers can have all
 	sharedDisks bool // how full the root disk is says nothing about this machine
-}
-
-func (h host) String() string {
-	return fmt.Sprintf("control groups v1 %t, systemd %t, CAP_SYS_RESOURCE %t, all devices %t, container %t",
-		h.groupsV1, h.systemd, h.resources, h.allDevices, h.sharedDisks)
 }
 
 const capSysResource = 24

@@ -21,10 +21,10 @@ type registries struct {
 
 type registry struct {
 	Auth struct {
-		Username      string `json:"username"`
-		Password      string `json:"password"`
-		Auth          string `json:"auth"`
-		IdentityToken string `json:"identity_token"`
+		Username      string `json:"username" toml:"username"`
+		Password      string `json:"password" toml:"password"`
+		Auth          string `json:"auth" toml:"auth"`
+		IdentityToken string `json:"identity_token" toml:"identitytoken"`
 	} `json:"auth"`
 	TLS trust `json:"tls"`
 }
@@ -56,10 +56,8 @@ func readRegistries(path string) (*registries, error) {
 func (r *registries) logins() table {
 	logins := table{}
 	for host, config := range r.Configs {
-		if auth := config.Auth; auth != (registry{}).Auth {
-			logins[host] = table{"auth": table{
-				"username": auth.Username, "password": auth.Password, "auth": auth.Auth, "identitytoken": auth.IdentityToken,
-			}}
+		if config.Auth != (registry{}).Auth {
+			logins[host] = table{"auth": config.Auth}
 		}
 	}
 	return logins

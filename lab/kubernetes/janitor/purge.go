@@ -2,6 +2,7 @@ package janitor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -32,16 +33,10 @@ func purgeOpenStack(ctx context.Context, secret *corev1.Secret, cloudName, clust
 	if err != nil {
 		return 0, fmt.Errorf("secret %s: %w", secret.Name, err)
 	}
-	network, err := openstack.NewNetworkV2(session.ProviderClient, session.Endpoint)
-	if err != nil {
-		return 0, err
-	}
-	balancer, err := openstack.NewLoadBalancerV2(session.ProviderClient, session.Endpoint)
-	if err != nil {
-		return 0, err
-	}
-	volume, err := openstack.NewBlockStorageV3(session.ProviderClient, session.Endpoint)
-	if err != nil {
+	network, noNetwork := openstack.NewNetworkV2(session.ProviderClient, session.Endpoint)
+	balancer, noBalancer := openstack.NewLoadBalancerV2(session.ProviderClient, session.Endpoint)
+	volume, noVolume := openstack.NewBlockStorageV3(session.ProviderClient, session.Endpoint)
+	if err := errors.Join(noNetwork, noBalancer, noVolume); err != nil {
 		return 0, err
 	}
 	p := &purge{ctx: ctx}

@@ -40,7 +40,13 @@ func applyFiles(flags *pflag.FlagSet, main string) error {
 			if !adds {
 				settings[name] = nil
 			}
-			settings[name] = append(settings[name], texts(value)...)
+			items, isList := value.([]any)
+			if !isList {
+				items = []any{value}
+			}
+			for _, item := range items {
+				settings[name] = append(settings[name], fmt.Sprint(item))
+			}
 		}
 	}
 	for name, values := range settings {
@@ -64,16 +70,4 @@ func applyFiles(flags *pflag.FlagSet, main string) error {
 func useNumber(decoder *json.Decoder) *json.Decoder {
 	decoder.UseNumber()
 	return decoder
-}
-
-// texts are a value's, a scalar or a list.
-func texts(value any) (all []string) {
-	items, isList := value.([]any)
-	if !isList {
-		items = []any{value}
-	}
-	for _, item := range items {
-		all = append(all, fmt.Sprint(item))
-	}
-	return all
 }

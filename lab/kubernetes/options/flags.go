@@ -17,7 +17,7 @@ var withoutEffect = struct{ values, switches []string }{
 }
 
 // newFlags declares k3s's flags, with k3s's defaults and environment variables.
-func newFlags(v *raw) *pflag.FlagSet {
+func newFlags(v *Server) *pflag.FlagSet {
 	f := pflag.NewFlagSet("k3s server", pflag.ContinueOnError)
 	f.SortFlags = false
 	host, _ := os.Hostname()
@@ -26,12 +26,12 @@ func newFlags(v *raw) *pflag.FlagSet {
 		f.IPNetVar(value, name, *parsed, usage)
 	}
 
-	f.StringVarP(&v.configFile, "config", "c", fromEnv("K3S_CONFIG_FILE", "/etc/rancher/k3s/config.yaml"), "YAML configuration file (and FILE.d/*.yaml)")
+	f.StringP("config", "c", fromEnv("K3S_CONFIG_FILE", "/etc/rancher/k3s/config.yaml"), "YAML configuration file (and FILE.d/*.yaml)")
 	f.StringVarP(&v.DataDir, "data-dir", "d", DataDir(), "folder to hold state")
 	f.StringVarP(&v.Kubeconfig, "write-kubeconfig", "o", fromEnv("K3S_KUBECONFIG_OUTPUT", DefaultKubeconfig), "write the administrator's kubeconfig to this file")
-	f.StringVar(&v.kubeconfigMode, "write-kubeconfig-mode", fromEnv("K3S_KUBECONFIG_MODE", "600"), "mode of the kubeconfig, octal")
+	f.String("write-kubeconfig-mode", fromEnv("K3S_KUBECONFIG_MODE", "600"), "mode of the kubeconfig, octal")
 	f.StringSliceVar(&v.TLSNames, "tls-san", nil, "additional host name or address in the server's certificate (repeatable)")
-	f.StringSliceVar(&v.Disabled, "disable", nil, "packaged components not to deploy: "+strings.Join(packaged, ","))
+	f.StringSliceVar(&v.Disabled, "disable", nil, "packaged components not to deploy")
 	f.BoolVar(&v.SecretsEncryption, "secrets-encryption", false, "encrypt Secrets at rest")
 	f.IPVar(&v.BindAddress, "bind-address", net.IPv4zero, "address the API server listens on")
 	f.IPVar(&v.AdvertiseAddress, "advertise-address", nil, "address the API server tells others (default: the bind address, or that of the machine's way out)")
@@ -50,9 +50,6 @@ func newFlags(v *raw) *pflag.FlagSet {
 	f.StringArrayVar(&v.KubeletArguments, "kubelet-arg", nil, "further kubelet flag, name=value (repeatable)")
 	f.StringArrayVar(&v.ProxyArguments, "kube-proxy-arg", nil, "further kube-proxy flag, name=value (repeatable)")
 	f.StringVar(&v.PrivateRegistry, "private-registry", "/etc/rancher/k3s/registries.yaml", "file of registries: mirrors, authorities, passwords")
-	f.StringVar(&v.DefaultRegistry, "system-default-registry", "", "registry of the images that k3s itself needs")
-	f.StringVar(&v.PauseImage, "pause-image", "rancher/mirrored-pause:3.6", "image of a pod's first container")
-	f.BoolVar(&v.DisableProxy, "disable-kube-proxy", false, "run no kube-proxy")
 	f.BoolVar(&v.DisableAgent, "disable-agent", false, "run no node: the API server and the controllers only")
 
 	for _, name := range withoutEffect.values {

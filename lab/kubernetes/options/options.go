@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -30,7 +29,7 @@ type Server struct {
 	ClusterCIDR       net.IPNet
 	ServiceCIDR       net.IPNet
 	ClusterDomain     string
-	Disabled          []string // packaged components left out; of these coredns exists here
+	Disabled          []string // packaged components left out; coredns exists here
 
 	NodeName    string
 	NodeAddress net.IP
@@ -42,54 +41,33 @@ type Server struct {
 	SchedulerArguments         []string
 
 	DisableAgent     bool // no node
-	DisableProxy     bool
 	KubeletArguments []string
 	ProxyArguments   []string
 	PrivateRegistry  string // path of registries.yaml
-	DefaultRegistry  string // of the images k3s itself needs
-	PauseImage       string
-}
-
-// packaged are the components `--disable` may name, from k3s.
-var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes"}
-
-// IsDisabled says whether `--disable` named the component.
-func (s *Server) IsDisabled(component string) bool { return slices.Contains(s.Disabled, component) }
-
-// raw holds what flags and files say before it is checked.
-type raw struct {
-	Server
-	kubeconfigMode string
-	configFile     string
 }
 
 // Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist. A wish
 // for help is fulfilled; the error then is pflag.ErrHelp.
 func Parse(arguments []string) (*Server, error) {
-	values := &raw{}
-	flags := newFlags(values)
+	server := &Server{}
+	flags := newFlags(server)
 	if err := flags.Parse(arguments); err != nil {
 		return nil, fmt.Errorf("k3s server: %w\nsupported flags: %s", err, supported(flags))
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("k3s server: unexpected arguments %q\nsupported flags: %s", flags.Args(), supported(flags))
 	}
-	if err := applyFiles(flags, values.configFile); err != nil {
+	file, err := flags.GetString("config")
+	if err == nil {
+		err = applyFiles(flags, file)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return values.check()
-}
-
-func (values *raw) check() (*Server, error) {
-	server := &values.Server
-	for _, component := range server.Disabled {
-		if !slices.Contains(packaged, component) {
-			return nil, fmt.Errorf("--disable %s: not a packaged component (known: %s)", component, strings.Join(packaged, ", "))
-		}
-	}
-	mode, err := strconv.ParseUint(values.kubeconfigMode, 8, 32)
+	octal := flags.Lookup("write-kubeconfig-mode").Value.String()
+	mode, err := strconv.ParseUint(octal, 8, 32)
 	if err != nil || mode > 0o777 {
-		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", values.kubeconfigMode)
+		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", octal)
 	}
 	server.KubeconfigMode = os.FileMode(mode)
 	if server.AdvertiseAddress == nil {
@@ -108,11 +86,6 @@ func (values *raw) check() (*Server, error) {
 	}
 	server.Kubeconfig, err = filepath.Abs(server.Kubeconfig)
 	return server, err
-}
-
-// Image is the reference of an image that k3s itself needs, from the operator's registry if there is one.
-func (s *Server) Image(reference string) string {
-	return strings.TrimPrefix(s.DefaultRegistry+"/"+reference, "/")
 }
 
 // ServiceAddress is the address at index of the service network: 1 is the Service `kubernetes`, 10 the cluster's DNS.

@@ -84,7 +84,6 @@ func TestRefusals(t *testing.T) {
 		{"unknown option in a file", []string{"--config", unknown}, `unknown k3s option "no-such-option"`},
 		{"configuration file missing", []string{"--config", filepath.Join(dir, "absent.yaml")}, "no such file"},
 		{"argument", []string{"extra"}, `unexpected arguments ["extra"]`},
-		{"component", []string{"--disable", "nginx"}, "not a packaged component"},
 		{"mode", []string{"--write-kubeconfig-mode", "rw"}, "not an octal file mode"},
 		{"address", []string{"--bind-address", "localhost"}, "failed to parse IP"},
 		{"network", []string{"--cluster-cidr", "10.42.0.0"}, "invalid CIDR address"},
@@ -111,15 +110,5 @@ func TestAddressesOfTheServiceNetwork(t *testing.T) {
 	}
 	if first, dns := server.ServiceAddress(1), server.ServiceAddress(10); first != "10.99.0.1" || dns != "10.99.0.10" {
 		t.Errorf("%s and %s", first, dns)
-	}
-}
-
-func TestOwnImagesComeFromTheOperatorsRegistry(t *testing.T) {
-	server, err := parse(t, "--system-default-registry", "registry.lab:5000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := server.Image("rancher/mirrored-pause:3.6"); got != "registry.lab:5000/rancher/mirrored-pause:3.6" {
-		t.Error(got)
 	}
 }

@@ -4,9 +4,7 @@ package programs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,16 +96,9 @@ func runCtr() error {
 
 // runCrictl becomes the crictl that this executable carries, told of k3s's containerd.
 func runCrictl() error {
-	dataDir := options.DataDir()
-	if _, err := os.Stat(agent.CrictlConfig(dataDir)); err == nil {
-		setDefault("CRI_CONFIG_FILE", agent.CrictlConfig(dataDir))
-	}
-	program := filepath.Join(agent.Programs(dataDir), "crictl")
-	err := syscall.Exec(program, os.Args, os.Environ())
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is not there: no k3s server has run on this machine", program)
-	}
-	return err
+	setDefault("CRI_CONFIG_FILE", agent.CrictlConfig(options.DataDir()))
+	program := filepath.Join(agent.Programs(options.DataDir()), "crictl")
+	return fmt.Errorf("%s, which a server leaves there: %w", program, syscall.Exec(program, os.Args, os.Environ()))
 }
 
 func setDefault(name, value string) {

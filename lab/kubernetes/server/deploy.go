@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,9 +65,9 @@ func apply(ctx context.Context, f *files, file string) error {
 
 // writeCoreDNS writes its manifest, unless it is disabled: then the file goes, its objects stay.
 func writeCoreDNS(o *options.Server, file string) error {
-	if o.IsDisabled("coredns") {
+	if slices.Contains(o.Disabled, "coredns") {
 		return os.RemoveAll(file)
 	}
-	values := strings.NewReplacer("%{CLUSTER_DNS}%", o.ServiceAddress(10), "%{CLUSTER_DOMAIN}%", o.ClusterDomain, "%{IMAGE_PREFIX}%", o.Image(""))
+	values := strings.NewReplacer("%{CLUSTER_DNS}%", o.ServiceAddress(10), "%{CLUSTER_DOMAIN}%", o.ClusterDomain)
 	return pki.WriteFile(file, []byte(values.Replace(coreDNS)), 0o600)
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"capi-mgmt/lab/kubernetes/agent"
-	"capi-mgmt/lab/kubernetes/datastore"
 	"capi-mgmt/lab/kubernetes/options"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -67,7 +66,7 @@ func run(o *options.Server, p *processes) error {
 	if err := os.Chdir(f.root); err != nil {
 		return err
 	}
-	stopDatastore, err := datastore.Start(filepath.Join("db", "state.db"), datastoreSocket)
+	stopDatastore, err := startDatastore(filepath.Join("db", "state.db"), datastoreSocket)
 	if err != nil {
 		return fmt.Errorf("datastore: %w", err)
 	}
@@ -87,7 +86,7 @@ func run(o *options.Server, p *processes) error {
 	go deploy(p.ctx, o, f)
 	ready := func(context.Context, kubernetes.Interface) (bool, error) { return true, nil }
 	if node != nil {
-		if err := join(o, p, node); err != nil {
+		if err := join(p, node); err != nil {
 			return err
 		}
 		ready = node.Register
@@ -154,11 +153,11 @@ func startControlPlane(o *options.Server, p *processes, f *files) (kubernetes.In
 }
 
 // join starts what talks to the API server.
-func join(o *options.Server, p *processes, node *agent.Node) error {
+func join(p *processes, node *agent.Node) error {
 	if err := p.await("containerd is ready", startLimit, node.ContainerdReady); err != nil {
 		return err
 	}
-	if err := p.start("kubelet", node.KubeletArguments()); err != nil || o.DisableProxy {
+	if err := p.start("kubelet", node.KubeletArguments()); err != nil {
 		return err
 	}
 	return p.start("kube-proxy", node.ProxyArguments())

@@ -61,19 +61,9 @@ func Serve(path string, register func(*grpc.Server)) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(grpc.UnaryInterceptor(logged))
+	server := grpc.NewServer()
 	register(server)
 	return server.Serve(listener)
-}
-
-func logged(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	response, err := handler(ctx, request)
-	if err != nil {
-		klog.ErrorS(err, "failed", "call", filepath.Base(info.FullMethod))
-	} else {
-		klog.V(2).InfoS("done", "call", filepath.Base(info.FullMethod))
-	}
-	return response, err
 }
 
 // Registration tells the kubelet of the driver. Upstream analogue: the sidecar node-driver-registrar, which no module

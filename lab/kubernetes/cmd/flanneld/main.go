@@ -1,18 +1,17 @@
 // Command flanneld is flannel's daemon for pods: subnets of the Kubernetes API, the backend vxlan, rules by iptables. Upstream's
 // main also links a backend written in C and one whose cloud's SDK no proxy serves. It writes the node's CNI configuration
-// too: flannel's CNI plugin is served by no registry. That reads the same values from a file, and delegates to the same
-// bridge and host-local plugins.
+// too: flannel's CNI plugin is served by no registry.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
+
+	"capi-mgmt/lab/kubernetes/cni"
 
 	"github.com/flannel-io/flannel/pkg/backend"
 	_ "github.com/flannel-io/flannel/pkg/backend/vxlan"
@@ -27,10 +26,7 @@ import (
 // second.
 const resync = 300
 
-const (
-	netConf = "/etc/kube-flannel/net-conf.json"
-	cniConf = "/etc/cni/net.d/10-flannel.conflist"
-)
+const netConf = "/etc/kube-flannel/net-conf.json"
 
 func main() {
 	klog.InitFlags(nil)
@@ -83,7 +79,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	rules.SetupAndEnsureForwardRules(ctx, config.Network, config.IPv6Network, resync)
-	if err := write(cniConf, lease.Subnet.String(), network.MTU()); err != nil {
+	if err := cni.Write("/etc/cni/net.d/"+cni.File, lease.Subnet.String(), network.MTU(), false); err != nil {
 		return err
 	}
 	klog.InfoS("running", "backend", config.BackendType, "subnet", lease.Subnet.String(), "device", outside.Iface.Name)
@@ -93,24 +89,4 @@ func run(ctx context.Context) error {
 	}
 	group.Wait()
 	return nil
-}
-
-type object = map[string]any
-
-// write puts the node's CNI configuration in place as a whole: containerd reads the folder whenever it changes.
-func write(path, subnet string, mtu int) error {
-	bridge := object{
-		"type": "bridge", "bridge": "cni0", "mtu": mtu, "isGateway": true, "hairpinMode": true,
-		"ipam": object{"type": "host-local", "ranges": [][]object{{{"subnet": subnet}}}, "routes": []object{{"dst": "0.0.0.0/0"}}},
-	}
-	portmap := object{"type": "portmap", "capabilities": object{"portMappings": true}}
-	content, err := json.MarshalIndent(object{"name": "cbr0", "cniVersion": "1.0.0", "plugins": []object{bridge, portmap}}, "", "  ")
-	if err != nil {
-		return err
-	}
-	next := filepath.Join(filepath.Dir(path), ".new")
-	if err := os.WriteFile(next, content, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
 }

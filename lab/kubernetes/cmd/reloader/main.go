@@ -7,21 +7,21 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
+
+	"capi-mgmt/lab/kubernetes/operator"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
+	toolscache "k8s.io/client-go/tools/cache"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // annotation on the pods says which content of the secret they were restarted for.
@@ -49,7 +49,7 @@ func changed(ctx context.Context, c client.Client, before, after *corev1.Secret)
 				return err
 			}
 			if uses(workload.Spec.Template, after.Name) {
-				klog.InfoS("restarting", "kind", kind, "name", item.GetName(), "secret", after.Name)
+				log.FromContext(ctx).Info("restarting", "kind", kind, "name", item.GetName(), "secret", after.Name)
 				if err := c.Patch(ctx, &item, client.RawPatch(types.MergePatchType, patch)); err != nil {
 					return err
 				}
@@ -69,23 +69,16 @@ func uses(template corev1.PodTemplateSpec, secret string) (found bool) {
 }
 
 func main() {
-	config := ctrl.GetConfigOrDie()
-	c, err := client.New(config, client.Options{})
-	if err != nil {
-		klog.Fatal(err)
-	}
-	namespace := informers.WithNamespace(os.Getenv("KUBERNETES_NAMESPACE"))
-	factory := informers.NewSharedInformerFactoryWithOptions(kubernetes.NewForConfigOrDie(config), 0, namespace)
-	_, err = factory.Core().V1().Secrets().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		UpdateFunc: func(before, after any) {
-			if err := changed(context.Background(), c, before.(*corev1.Secret), after.(*corev1.Secret)); err != nil {
-				klog.ErrorS(err, "not restarted")
+	operator.Main(func(m ctrl.Manager) error {
+		secrets, err := m.GetCache().GetInformer(context.Background(), &corev1.Secret{}, cache.BlockUntilSynced(false))
+		if err != nil {
+			return err
+		}
+		_, err = secrets.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) {
+			if err := changed(context.Background(), m.GetClient(), before.(*corev1.Secret), after.(*corev1.Secret)); err != nil {
+				m.GetLogger().Error(err, "not restarted")
 			}
-		},
+		}})
+		return err
 	})
-	if err != nil {
-		klog.Fatal(err)
-	}
-	factory.Start(nil)
-	select {}
 }

@@ -1,6 +1,4 @@
-// Package datastore serves a SQLite file as etcd on a unix socket, with kine as k3s does.
-// Upstream analogue: k3s's pkg/cluster/storage with its default datastore.
-package datastore
+package server
 
 import (
 	"context"
@@ -22,14 +20,15 @@ import (
 const (
 	reportedEtcdVersion = "3.6.11"        // the etcd whose behaviour kine follows
 	notifyInterval      = 5 * time.Second // kine's own default, as all below
-	stopLimit           = 2 * time.Second // for open watches to end
+	watchesLimit        = 2 * time.Second // for open watches to end
 )
 
-// Start opens the database file, made if absent, and serves it at socket (at most 107 bytes long). stop ends both.
+// startDatastore opens the database file, made if absent, and serves it as etcd at socket, with kine as k3s does. stop ends
+// both. Upstream analogue: k3s's pkg/cluster/storage with its default datastore.
 //
 // Only kine's SQLite driver is linked in: its pkg/endpoint, which would do all this, pulls in NATS, PostgreSQL, MySQL and the
 // AWS SDK.
-func Start(database, socket string) (stop func(), err error) {
+func startDatastore(database, socket string) (stop func(), err error) {
 	running := &sync.WaitGroup{}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer func() {
@@ -66,7 +65,7 @@ func Start(database, socket string) (stop func(), err error) {
 	kineserver.New(backend, "unix", notifyInterval, reportedEtcdVersion).Register(server)
 	go server.Serve(listener) // ends with an error only after Stop
 	return func() {
-		forced := time.AfterFunc(stopLimit, server.Stop)
+		forced := time.AfterFunc(watchesLimit, server.Stop)
 		server.GracefulStop()
 		forced.Stop()
 		cancel()

@@ -1,4 +1,4 @@
-package main
+package cni
 
 import (
 	"encoding/json"
@@ -8,8 +8,8 @@ import (
 )
 
 func TestTheBridgeGetsTheNodesNetwork(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "10-flannel.conflist")
-	if err := write(path, "172.17.130.128/25", 1450); err != nil {
+	path := filepath.Join(t.TempDir(), "net.d", File)
+	if err := Write(path, "172.17.130.128/25", 1450, false); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
@@ -30,6 +30,13 @@ func TestTheBridgeGetsTheNodesNetwork(t *testing.T) {
 	bridge := list.Plugins[0]
 	if bridge.Type != "bridge" || bridge.MTU != 1450 || bridge.IPMasq || bridge.IPAM.Ranges[0][0].Subnet != "172.17.130.128/25" || list.Plugins[1].Type != "portmap" {
 		t.Error(string(content))
+	}
+	before, _ := os.Stat(path)
+	if err := Write(path, "172.17.130.128/25", 1450, false); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.Stat(path); !os.SameFile(before, after) {
+		t.Error("an unchanged network was written again: containerd loads it anew")
 	}
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Error("more than the file is there", left, err)
