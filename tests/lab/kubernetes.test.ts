@@ -35,15 +35,21 @@ async function start(): Promise<number> {
   return seconds;
 }
 
-/** Resident memory in MiB and processor seconds so far. */
+/** Memory that is its own in MiB and processor seconds so far, of the server with the programs it started. */
 function usage(): { memory: number; cpu: number } {
-  const pid = server?.pid;
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return {
-    memory: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
-    cpu: (Number(fields[11]) + Number(fields[12])) / 100,
-  };
+  const parent = String(server?.pid);
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").trim().split(" ");
+  return [parent, ...children].reduce(
+    ({ memory, cpu }, pid) => {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+      return {
+        memory: memory + Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1024,
+        cpu: cpu + (Number(fields[11]) + Number(fields[12])) / 100,
+      };
+    },
+    { memory: 0, cpu: 0 },
+  );
 }
 
 const kubectl = (...args: string[]) =>
@@ -68,9 +74,9 @@ test("the Go tests pass", { timeout: 30 * 60_000 }, async () => {
 test("the binary needs no library, and carries what it starts", async () => {
   const { stdout } = await run("ldd", [k3s], { allowFailure: true });
   assert.doesNotMatch(stdout, /=>/);
-  const carried = await run("python3", ["-m", "zipfile", "--list", k3s]);
+  const content = readFileSync(k3s);
   for (const name of ["bridge", "containerd-shim-runc-v2", "crictl", "host-local", "loopback", "portmap"])
-    assert.match(carried.stdout, new RegExp(`^${name} `, "m"));
+    assert.ok(content.includes(`programs/${name}`), name);
 });
 
 test("it says the versions that k3s and kubectl of the same release say", async () => {
