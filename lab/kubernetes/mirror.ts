@@ -195,7 +195,7 @@ export async function mirrorKey(tools: MirrorTools): Promise<string> {
   const hash = createHash("sha256").update(
     JSON.stringify({ mirrored, modules, manifests, repositories, tenantDefaults }),
   );
-  for (const file of [import.meta.filename, emptyDiskFile, ...Object.values(tools)])
+  for (const file of [import.meta.filename, emptyDiskFile, ...Object.values<string>({ ...tools })])
     hash.update(await sha256(file));
   for (const dir of [chartsDir, manifestsDir]) {
     for (const path of listFiles(dir)) hash.update(`${path}\n`).update(readFileSync(join(dir, path)));
