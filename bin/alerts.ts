@@ -4,7 +4,9 @@
 import { EXIT } from "../lib/command-error.ts";
 import { alertLines } from "../operate/alerts.ts";
 import { firingAlerts } from "../operate/alertmanager.ts";
-import { command, one, readOutputs, stackSettings } from "./kit.ts";
+import { command, one } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
+import { stackSettings } from "./stackSettings.ts";
 
 const usage = `Usage: bin/alerts STACK [--json] [--outputs FILE]
 

@@ -11,7 +11,9 @@ import { type Outputs, textOutput } from "../lib/outputs.ts";
 import { keyFolder, seedTarget } from "../lib/seed-ssh.ts";
 import { isMonitoringService, monitoringService, MONITORING_NAMESPACE } from "../operate/services.ts";
 import { freePort, tunnelTo, tunnelToService } from "../operate/tunnel.ts";
-import { command, readOutputs, stackSettings, UsageError } from "./kit.ts";
+import { command, UsageError } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
+import { stackSettings } from "./stackSettings.ts";
 
 const TARGETS = ["cluster", "k3s", "grafana", "prometheus", "alertmanager"];
 

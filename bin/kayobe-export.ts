@@ -9,7 +9,9 @@ import { checkReachable } from "../kayobe/reachable.ts";
 import { Vault } from "../kayobe/vault.ts";
 import { mirrored } from "../lib/mirror.ts";
 import { deployedVersion, type Outputs, textOutput } from "../lib/outputs.ts";
-import { command, one, readOutputs, stackSettings, UsageError } from "./kit.ts";
+import { command, one, UsageError } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
+import { stackSettings } from "./stackSettings.ts";
 
 const usage = `Usage: bin/kayobe-export STACK --kayobe-config DIR --vault-password-file FILE [options]
 

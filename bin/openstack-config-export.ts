@@ -19,7 +19,9 @@ import { deployedVersion } from "../lib/outputs.ts";
 import { readMap } from "../releases/source.ts";
 import { manifestOfChart } from "../releases/upstream.ts";
 import type { Config } from "../config/schema.ts";
-import { command, one, readOutputs, stackSettings, UsageError } from "./kit.ts";
+import { command, one, UsageError } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
+import { stackSettings } from "./stackSettings.ts";
 
 const usage = `Usage: bin/openstack-config-export STACK [options]
 

@@ -15,8 +15,9 @@ import {
   withoutSecrets,
   writeBundle,
 } from "../operate/supportBundle.ts";
-import { command, one, PROJECT, readOutputs, stackSettings } from "./kit.ts";
-import { stackExport } from "./stackOutputs.ts";
+import { command, one, PROJECT } from "./kit.ts";
+import { readOutputs, stackExport } from "./stackOutputs.ts";
+import { stackSettings } from "./stackSettings.ts";
 
 const usage = `Usage: bin/support-bundle STACK [--out FILE] [--outputs FILE]
 
