@@ -128,7 +128,7 @@ const nodesAndControllers: ProgramGroup = {
     [`${certManager}/pkg/util.AppVersion`]: moduleVersion(certManager),
     "sigs.k8s.io/cri-tools/pkg/version.Version": moduleVersion("sigs.k8s.io/cri-tools"),
   },
-  sources: [...upstreamMains.map((name) => `cmd/${name}`), "cni", "pki"],
+  sources: [...upstreamMains.map((name) => `cmd/${name}`), "cni"],
 };
 
 /** Folder of the second go.mod. */

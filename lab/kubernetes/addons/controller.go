@@ -86,9 +86,7 @@ func (r *reconciler) claim(ctx context.Context, o *unstructured.Unstructured, a 
 	if err := controllerutil.SetOwnerReference(around.cluster, o, r.Scheme(), controllerutil.WithBlockOwnerDeletion(true)); err != nil {
 		return err
 	}
-	labels := map[string]string{
-		group + "/cluster": a.Spec.ClusterName, group + "/release-namespace": a.Spec.TargetNamespace, group + "/release-name": a.Spec.ReleaseName,
-	}
+	labels := map[string]string{group + "/cluster": a.Spec.ClusterName}
 	for _, secret := range a.uses(around) {
 		labels[usesLabel(secret)] = ""
 	}

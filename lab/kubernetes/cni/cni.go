@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-
-	"capi-mgmt/lab/kubernetes/pki"
 )
 
 // File is the configuration's name in its folder.
@@ -31,5 +29,8 @@ func Write(path, subnet string, mtu int, masquerade bool) error {
 	if written, _ := os.ReadFile(path); bytes.Equal(written, content) {
 		return nil
 	}
-	return pki.WriteFile(path, content, 0o600)
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }

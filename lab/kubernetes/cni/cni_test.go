@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheBridgeGetsTheNodesNetwork(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "net.d", File)
+	path := filepath.Join(t.TempDir(), File)
 	if err := Write(path, "172.17.130.128/25", 1450, false); err != nil {
 		t.Fatal(err)
 	}

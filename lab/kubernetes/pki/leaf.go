@@ -29,7 +29,7 @@ type Leaf struct {
 	Name          string // file name without .crt and .key
 	CommonName    string
 	Organizations []string
-	Names         []string // subject alternative names: host names and addresses, mixed; empty ones are left out
+	Names         []string // subject alternative names: host names and addresses, mixed
 	Usage         x509.ExtKeyUsage
 }
 
@@ -47,7 +47,7 @@ func (leaf Leaf) Ensure(dir string) error {
 		NotAfter:            time.Now().Add(leafLifetime).UTC(),
 		EncryptionAlgorithm: kubeadm.EncryptionAlgorithmECDSAP256,
 	}
-	for _, name := range leaf.names() {
+	for _, name := range leaf.Names {
 		if ip := net.ParseIP(name); ip != nil {
 			config.AltNames.IPs = append(config.AltNames.IPs, ip)
 		} else {
@@ -62,10 +62,6 @@ func (leaf Leaf) Ensure(dir string) error {
 		pkiutil.WriteCertBundle(dir, leaf.Name, []*x509.Certificate{certificate, leaf.Authority.certificate}))
 }
 
-func (leaf Leaf) names() []string {
-	return slices.DeleteFunc(slices.Clone(leaf.Names), func(name string) bool { return name == "" })
-}
-
 // fits says whether the files match each other, are from this authority, carry every name and are not about to expire.
 func (leaf Leaf) fits(dir string) bool {
 	pair, err := tls.LoadX509KeyPair(pkiutil.PathsForCertAndKey(dir, leaf.Name))
@@ -73,7 +69,7 @@ func (leaf Leaf) fits(dir string) bool {
 		return false
 	}
 	refused := func(name string) bool { return pair.Leaf.VerifyHostname(name) != nil }
-	return pair.Leaf.Subject.CommonName == leaf.CommonName && !slices.ContainsFunc(leaf.names(), refused) &&
+	return pair.Leaf.Subject.CommonName == leaf.CommonName && !slices.ContainsFunc(leaf.Names, refused) &&
 		pkiutil.VerifyCertChain(pair.Leaf, nil, leaf.Authority.certificate) == nil &&
 		pkiutil.ValidateCertPeriod(pair.Leaf, leafRenewal) == nil
 }

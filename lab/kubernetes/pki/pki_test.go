@@ -130,7 +130,7 @@ func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := Leaf{Authority: authority, Name: "serving", CommonName: "kube-apiserver", Names: []string{"10.0.0.1", "seed.lab", ""}, Usage: x509.ExtKeyUsageServerAuth}
+	leaf := Leaf{Authority: authority, Name: "serving", CommonName: "kube-apiserver", Names: []string{"10.0.0.1", "seed.lab"}, Usage: x509.ExtKeyUsageServerAuth}
 	content := func(l Leaf) string {
 		t.Helper()
 		if err := l.Ensure(dir); err != nil {

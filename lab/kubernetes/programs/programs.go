@@ -16,6 +16,7 @@ import (
 	_ "github.com/containerd/containerd/v2/cmd/containerd/builtins"
 	"github.com/containerd/containerd/v2/cmd/containerd/command"
 	ctr "github.com/containerd/containerd/v2/cmd/ctr/app"
+	"github.com/spf13/cobra"
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -32,36 +33,38 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-// all take their arguments from os.Args, the own name first.
-var all = map[string]func() error{
-	"kube-apiserver":          func() error { return exit(cli.Run(apiserver.NewAPIServerCommand())) },
-	"kube-controller-manager": func() error { return exit(cli.Run(manager.NewControllerManagerCommand())) },
-	"kube-scheduler":          func() error { return exit(cli.Run(scheduler.NewSchedulerCommand())) },
-	"kubelet":                 func() error { return exit(cli.Run(kubelet.NewKubeletCommand(context.Background()))) },
-	"kube-proxy":              func() error { return exit(cli.Run(proxy.NewProxyCommand())) },
-	"containerd":              func() error { return command.App().Run(os.Args) },
-	"kubectl":                 runKubectl,
-	"ctr":                     runCtr,
-	"crictl":                  runCrictl,
+// components are programs with Kubernetes' own main.
+var components = map[string]func() *cobra.Command{
+	"kube-apiserver":          apiserver.NewAPIServerCommand,
+	"kube-controller-manager": manager.NewControllerManagerCommand,
+	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
+	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"kube-proxy":              proxy.NewProxyCommand,
+}
+
+// others take their arguments from os.Args, the own name first.
+var others = map[string]func() error{
+	"containerd": func() error { return command.App().Run(os.Args) },
+	"kubectl":    runKubectl,
+	"ctr":        runCtr,
+	"crictl":     runCrictl,
 }
 
 // Run becomes the program that the executable is called as, and returns where that is none of them.
 func Run() {
 	name := filepath.Base(os.Args[0])
-	run, ok := all[name]
+	if component, ok := components[name]; ok {
+		os.Exit(cli.Run(component()))
+	}
+	other, ok := others[name]
 	if !ok {
 		return
 	}
-	if err := run(); err != nil {
+	if err := other(); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", name, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-func exit(code int) error {
-	os.Exit(code)
-	return nil
 }
 
 // runKubectl has k3s's kubeconfig as its default, as in k3s, and tells its version as upstream's does, without k3s's suffix.

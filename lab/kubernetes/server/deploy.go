@@ -26,8 +26,8 @@ const deployEvery = 15 * time.Second
 
 // deploy applies the manifests in DATA-DIR/server/manifests, CoreDNS' and the operator's, each when its content is not applied
 // yet, until ctx ends. Upstream analogue: k3s's pkg/deploy.
-func deploy(ctx context.Context, o *options.Server, f *files) {
-	dir := filepath.Join(f.root, "manifests")
+func deploy(ctx context.Context, o *options.Server, l *layout) {
+	dir := filepath.Join(l.root, "manifests")
 	if err := writeCoreDNS(o, filepath.Join(dir, "coredns.yaml")); err != nil {
 		logrus.Errorf("CoreDNS: %v", err)
 	}
@@ -40,7 +40,7 @@ func deploy(ctx context.Context, o *options.Server, f *files) {
 				continue
 			}
 			if err == nil {
-				err = apply(ctx, f, file)
+				err = apply(ctx, l, file)
 			}
 			if err != nil {
 				logrus.Warnf("manifest %s: %v", file, err)
@@ -52,9 +52,9 @@ func deploy(ctx context.Context, o *options.Server, f *files) {
 	}, deployEvery)
 }
 
-func apply(ctx context.Context, f *files, file string) error {
+func apply(ctx context.Context, l *layout, file string) error {
 	kubectl := command(ctx, "kubectl", "apply", "--server-side", "--force-conflicts", "--field-manager=deploy", "--validate=ignore",
-		"--kubeconfig="+f.kubeconfig("admin"), "--cache-dir="+filepath.Join(f.root, "cache"), "--filename="+file)
+		"--kubeconfig="+l.kubeconfig("admin"), "--cache-dir="+filepath.Join(l.root, "cache"), "--filename="+file)
 	var said bytes.Buffer
 	kubectl.Stdout, kubectl.Stderr = nil, &said
 	if err := kubectl.Run(); err != nil {

@@ -59,11 +59,11 @@ func run(o *options.Server, p *processes) error {
 		return err
 	}
 	defer unlock()
-	f, err := prepare(o)
+	l, err := prepare(o)
 	if err != nil {
 		return err
 	}
-	if err := os.Chdir(f.root); err != nil {
+	if err := os.Chdir(l.root); err != nil {
 		return err
 	}
 	stopDatastore, err := startDatastore(filepath.Join("db", "state.db"), datastoreSocket)
@@ -79,11 +79,11 @@ func run(o *options.Server, p *processes) error {
 	if err != nil {
 		return err
 	}
-	client, err := startControlPlane(o, p, f)
+	client, err := startControlPlane(o, p, l)
 	if err != nil {
 		return err
 	}
-	go deploy(p.ctx, o, f)
+	go deploy(p.ctx, o, l)
 	ready := func(context.Context, kubernetes.Interface) (bool, error) { return true, nil }
 	if node != nil {
 		if err := join(p, node); err != nil {
@@ -129,11 +129,11 @@ func startContainerd(o *options.Server, p *processes) (*agent.Node, error) {
 }
 
 // startControlPlane gives a client for the administrator.
-func startControlPlane(o *options.Server, p *processes, f *files) (kubernetes.Interface, error) {
-	if err := p.start("kube-apiserver", apiServerArguments(o, f)); err != nil {
+func startControlPlane(o *options.Server, p *processes, l *layout) (kubernetes.Interface, error) {
+	if err := p.start("kube-apiserver", apiServerArguments(o, l)); err != nil {
 		return nil, err
 	}
-	admin, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig("admin"))
+	admin, err := clientcmd.BuildConfigFromFlags("", l.kubeconfig("admin"))
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +146,10 @@ func startControlPlane(o *options.Server, p *processes, f *files) (kubernetes.In
 	}); err != nil {
 		return nil, err
 	}
-	if err := p.start("kube-controller-manager", managerArguments(o, f)); err != nil {
+	if err := p.start("kube-controller-manager", managerArguments(o, l)); err != nil {
 		return nil, err
 	}
-	return client, p.start("kube-scheduler", schedulerArguments(o, f))
+	return client, p.start("kube-scheduler", schedulerArguments(o, l))
 }
 
 // join starts what talks to the API server.

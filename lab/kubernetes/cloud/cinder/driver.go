@@ -7,7 +7,6 @@ import (
 	"context"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
@@ -51,9 +50,6 @@ func Path(endpoint string) string {
 
 // Serve answers on a socket what the register function adds, until the listener fails.
 func Serve(path string, register func(*grpc.Server)) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
-	}
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"flag"
 	"os"
-	"path/filepath"
 
 	"capi-mgmt/lab/kubernetes/cloud"
 	"capi-mgmt/lab/kubernetes/cloud/cinder"
@@ -19,12 +18,11 @@ import (
 
 func main() {
 	klog.InitFlags(nil)
-	endpoint := flag.String("endpoint", "unix://csi/csi.sock", "where the driver answers; of a node service, on the machine")
+	endpoint := flag.String("endpoint", "unix://csi/csi.sock", "where the driver answers; a node service in the machine's plugins_registry")
 	config := flag.String("cloud-config", "/etc/config/cloud.conf", "cloud.conf with the cloud's clouds.yaml")
 	cluster := flag.String("cluster", "", "written into each volume's metadata")
 	controller := flag.Bool("provide-controller-service", true, "answer for volumes in OpenStack")
 	nodeService := flag.Bool("provide-node-service", true, "answer for volumes on this node")
-	folder := flag.String("registration-dir", "/var/lib/kubelet/plugins_registry", "where the kubelet finds a node service's driver")
 	flag.Parse()
 	socket := cinder.Path(*endpoint)
 	var node *cinder.Node
@@ -33,11 +31,6 @@ func main() {
 		if node, err = cinder.EnterMachine(); err != nil {
 			klog.Fatal(err)
 		}
-		go func() {
-			klog.Fatal(cinder.Serve(filepath.Join(*folder, cinder.DriverName+"-reg.sock"), func(server *grpc.Server) {
-				registration.RegisterRegistrationServer(server, cinder.Registration{Socket: socket})
-			}))
-		}()
 	}
 	klog.Fatal(cinder.Serve(socket, func(server *grpc.Server) {
 		csi.RegisterIdentityServer(server, cinder.Identity{})
@@ -46,6 +39,7 @@ func main() {
 		}
 		if node != nil {
 			csi.RegisterNodeServer(server, node)
+			registration.RegisterRegistrationServer(server, cinder.Registration{Socket: socket})
 		}
 	}))
 }
