@@ -1,9 +1,11 @@
 /**
  * What every command of bin/ is made with: arguments, help, reporting of errors, exit codes.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { ConfigError, InputError } from "../config/problems.ts";
+import type { Config } from "../config/schema.ts";
 import { CommandError, EXIT } from "../lib/command-error.ts";
 
 /** The project's folder. */
@@ -108,4 +110,15 @@ export function atMostOne(words: readonly string[], what: string): string | unde
 /** A failed call of the system (no permission, disk full) is reported with its path, which its message has. */
 function isSystemError(error: unknown): boolean {
   return typeof (error as NodeJS.ErrnoException).syscall === "string";
+}
+
+/**
+ * A stack's settings, nothing decrypted; undefined where its file is not in this checkout or has problems. What
+ * understands them is loaded only then: it is most of what a command loads.
+ */
+export async function stackSettings(stack: string): Promise<Config | undefined> {
+  const { stackFileName } = await import("../config/stackFile.ts");
+  if (!existsSync(join(PROJECT, stackFileName(stack)))) return undefined;
+  const { inspectStack } = await import("../config/program.ts");
+  return inspectStack(PROJECT, stack).config;
 }

@@ -2,7 +2,7 @@
  * Which upstream releases are newer than a configuration's, and whether the version table lets them in. Upstream
  * analogue: azimuth-config's renovate settings and capi-helm-charts' update-dependencies workflow.
  */
-import { compare } from "semver";
+import compare from "semver/functions/compare.js";
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { parseRelease } from "../config/versions.ts";
 import { valueAt } from "../config/tree.ts";

@@ -7,8 +7,6 @@ import { loadConfig } from "../../config/load.ts";
 import { formatProblems } from "../../config/problems.ts";
 import type { Config } from "../../config/schema.ts";
 
-const FILES = readLayers();
-
 export type Values = Record<string, unknown>;
 
 /** Addresses of the site's seed network. */
@@ -54,7 +52,7 @@ function merged(base: Values, change: Values): Values {
 /** The site with a change; the test fails with every problem if the result is not legal. */
 export function configOf(change: Values): Config {
   const stack = { name: "Pulumi.test.yaml", values: merged(SITE, change) };
-  const { config, problems } = loadConfig({ ...FILES, stack });
+  const { config, problems } = loadConfig({ ...readLayers(), stack });
   assert.ok(config, formatProblems("Pulumi.test.yaml", problems));
   return config;
 }
