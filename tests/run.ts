@@ -108,7 +108,11 @@ const skippedIn = new Set<string>();
 function runFiles(chosen: readonly string[]): Promise<Counts> {
   const counts = none();
   const { concurrency, timeout } = layer as Layer;
-  const execArgv = ["--max-semi-space-size=64", "--import", pathToFileURL(join(root, "lib/lazy-sdk.ts")).href];
+  const execArgv = [
+    "--max-semi-space-size=64",
+    "--import",
+    pathToFileURL(join(root, "lib/lazy-sdk.ts")).href,
+  ];
   const stream = run({ files: [...chosen], concurrency, timeout, cwd: root, execArgv });
   stream.on("test:pass", (event) => {
     // A suite that is skipped hides its tests: then it counts for them.
