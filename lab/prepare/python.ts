@@ -1,5 +1,5 @@
 /**
- * Python environments with packages from PyPI: by uv, which takes a twentieth of pip's processor time, or by pip where uv cannot
+ * Python environments with packages from PyPI: by uv, which takes less of the processor than pip, or by pip where uv cannot
  * be had. uv reads none of pip's settings, so they are said to it.
  */
 import { rmSync } from "node:fs";
