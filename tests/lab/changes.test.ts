@@ -4,12 +4,12 @@
  * Deploys stack `lab` if it is not there, and leaves it as its file says. An upgrade of Kubernetes is otherSite.test.ts's.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { enterLab, lab, openstack, output, project } from "../support/lab.ts";
+import { enterDeployedLab, lab, onSeed, openstack, output, writeKubeconfig } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
 
 const root = process.getuid?.() === 0;
@@ -29,11 +29,8 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
   const kubeconfig = join(scratch, "kubeconfig");
 
   before(() => {
-    enterLab();
-    const up = lab("up", "--stack", "lab");
-    assert.equal(up.status, 0, up.stdout.slice(-4000) + up.stderr.slice(-2000));
-    const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
-    writeFileSync(kubeconfig, output(process.execPath, [...cli]), { mode: 0o600 });
+    enterDeployedLab();
+    writeKubeconfig("magnumKubeconfig", kubeconfig);
     const size = ["--vcpus", "2", "--ram", "8192", "--disk", "40"];
     output("openstack", ["--os-cloud", "admin", "flavor", "create", FLAVOR, ...size]);
     const booted = ["--property", "lab:machine=nspawn"];
@@ -62,7 +59,6 @@ describe("a management cluster over the years", { skip: root ? false : "needs ro
       .split("\n")
       .filter((line) => line.endsWith(" True"))
       .map((line) => line.split(" ")[0] ?? "");
-  const onSeed = (...args: string[]) => output(join(project, "bin/seed-ssh"), ["lab", "--", ...args]);
 
   async function within(seconds: number, what: string, check: () => boolean): Promise<void> {
     const end = Date.now() + seconds * 1000;

@@ -15,7 +15,16 @@ import { parse, stringify } from "yaml";
 import { pauseImage } from "../../lab/kubernetes/images.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
 import { paths, projectName } from "../../lab/site.ts";
-import { command, enterLab, lab, openstack, output, project } from "../support/lab.ts";
+import {
+  command,
+  enterLab,
+  lab,
+  onSeed,
+  openstack,
+  output,
+  project,
+  writeKubeconfig,
+} from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
 
 /** A claim and who asks for it. */
@@ -102,8 +111,7 @@ describe("a new credential", { skip: process.getuid?.() === 0 ? false : "the lab
   let second = { id: "", file: "" };
 
   test("is taken over by one up, and rolls no machine", async () => {
-    const machines = () =>
-      output(join(project, "bin/seed-ssh"), ["lab", "--", "kubectl", "get", "machines", "-A", "-o", "name"]);
+    const machines = () => onSeed("kubectl", "get", "machines", "-A", "-o", "name");
     const before = machines();
     const first = create("first");
     second = create("second");
@@ -132,8 +140,7 @@ describe("a new credential", { skip: process.getuid?.() === 0 ? false : "the lab
   });
 
   test("is what the cluster's volumes are made and deleted with", async () => {
-    const cli = ["--no-warnings", "lab/cli.ts", "output", "haKubeconfig", "--show-secrets"];
-    writeFileSync(kubeconfig, output(process.execPath, cli), { mode: 0o600 });
+    writeKubeconfig("haKubeconfig", kubeconfig);
     const cloudConfig = ["-n", "openstack-system", "get", "secret", "cloud-config"];
     const inCluster = () =>
       Buffer.from(kubectl([...cloudConfig, "-o", "jsonpath={.data.clouds\\.yaml}"]), "base64").toString();

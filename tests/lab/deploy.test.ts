@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
 import { kubernetesVersion, paths } from "../../lab/site.ts";
-import { command, enterLab, lab, openstack, output, project, type Ran } from "../support/lab.ts";
+import { command, enterLab, lab, onSeed, openstack, output, project, type Ran } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
 
 const root = process.getuid?.() === 0;
@@ -57,7 +57,6 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     output("kubectl", ["--kubeconfig", kubeconfigs[cluster] ?? "", ...args]);
   const podsOf = (cluster: "k3s" | "ha", ...args: string[]) =>
     (JSON.parse(kubectl(cluster, "get", "pods", ...args, "-o", "json")) as { items: Pod[] }).items;
-  const onSeed = (...args: string[]) => output(join(project, "bin/seed-ssh"), ["lab", "--", ...args]);
 
   before(() => {
     enterLab();

@@ -7,12 +7,21 @@
  * issuer is nobody), nor commands before a first deployment: k3s is there.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { mirrored } from "../../lab/kubernetes/mirror.ts";
-import { command, enterLab, lab, openstack, output, project } from "../support/lab.ts";
+import {
+  command,
+  enterDeployedLab,
+  lab,
+  onSeed,
+  openstack,
+  output,
+  project,
+  writeKubeconfig,
+} from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
 
 const root = process.getuid?.() === 0;
@@ -114,11 +123,8 @@ describe("what a site may ask for on a deployed cluster", { skip: root ? false :
   const kubeconfig = join(scratch, "kubeconfig");
 
   before(() => {
-    enterLab();
-    const up = lab("up", "--stack", "lab");
-    assert.equal(up.status, 0, up.stdout.slice(-4000) + up.stderr.slice(-2000));
-    const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
-    writeFileSync(kubeconfig, output(process.execPath, [...cli]), { mode: 0o600 });
+    enterDeployedLab();
+    writeKubeconfig("magnumKubeconfig", kubeconfig);
   });
   after(() => {
     const back = lab("up", "--stack", "lab");
@@ -129,7 +135,6 @@ describe("what a site may ask for on a deployed cluster", { skip: root ? false :
   const kubectl = (...args: string[]) => output("kubectl", ["--kubeconfig", kubeconfig, ...args]);
   const listed = <T>(...args: string[]) =>
     (JSON.parse(kubectl("get", ...args, "--output", "json")) as { items: T[] }).items;
-  const onSeed = (...args: string[]) => output(join(project, "bin/seed-ssh"), ["lab", "--", ...args]);
   /** Whether there is such an object. */
   const isThere = (...args: string[]) =>
     command("kubectl", ["--kubeconfig", kubeconfig, "get", ...args]).status === 0;

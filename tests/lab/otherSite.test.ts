@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
-import { enterLab, lab, openstack, output } from "../support/lab.ts";
+import { enterLab, lab, openstack, output, writeKubeconfig } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
 
 const CLUSTER = "capi-mgmt-lab";
@@ -155,8 +155,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   /** Name and version of the nodes that are Ready, as Magnum's kubeconfig shows them. */
   function readyNodes(): string[] {
     const file = join(scratch, "kubeconfig");
-    const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
-    writeFileSync(file, output(process.execPath, [...cli]), { mode: 0o600 });
+    writeKubeconfig("magnumKubeconfig", file);
     const nodes = output("kubectl", ["--kubeconfig", file, "get", "nodes", "--no-headers"]).trim();
     return nodes.split("\n").flatMap((line) => {
       const [name = "", status = "", , , version = ""] = line.split(/\s+/);

@@ -26,7 +26,7 @@ import { parse, stringify } from "yaml";
 import { addresses, bucket, ports } from "../../lab/site.ts";
 import { CiPipeline, type PipelineRun } from "../support/ciPipeline.ts";
 import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabReceiver.ts";
-import { enterLab, lab, labEnvironment, openstack, output, project } from "../support/lab.ts";
+import { enterDeployedLab, lab, labEnvironment, openstack, output, project } from "../support/lab.ts";
 import { outputSecrets, setSecret, siteSecrets } from "../support/labSecrets.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
 import { labS3 } from "../support/labS3.ts";
@@ -54,9 +54,7 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
   let mergeCommit = "";
 
   before(async () => {
-    enterLab();
-    const up = lab("up", "--stack", "lab");
-    assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
+    enterDeployedLab();
     const outputs = JSON.parse(lab("output", "--stack", "lab", "--json", "--show-secrets").stdout) as Record<
       string,
       unknown

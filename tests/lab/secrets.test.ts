@@ -16,7 +16,7 @@ import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectVersionsCommand } from "@aws-sdk/client-s3";
 import { parse, stringify } from "yaml";
 import { addresses, bucket, paths, ports } from "../../lab/site.ts";
-import { command, enterLab, lab, output, project, type Ran } from "../support/lab.ts";
+import { command, enterDeployedLab, lab, output, project, type Ran } from "../support/lab.ts";
 import { outputSecrets, setSecret, siteSecrets } from "../support/labSecrets.ts";
 import { copyProject } from "../support/projectCopy.ts";
 import { assertClean, type Secrets } from "../support/secretScan.ts";
@@ -31,9 +31,7 @@ describe("secrets", { skip: process.getuid?.() === 0 ? false : "the lab needs ro
   let secrets: Secrets = {};
 
   before(() => {
-    enterLab();
-    const up = lab("up", "--stack", "lab");
-    assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
+    enterDeployedLab();
     secrets = {
       ...siteSecrets(),
       ...outputSecrets(outputs()),

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const project = join(import.meta.dirname, "../..");
@@ -62,6 +63,24 @@ export function enterLab(): void {
 export function labEnvironment(): NodeJS.ProcessEnv {
   assert.ok(environment !== undefined, "enterLab comes first");
   return environment;
+}
+
+/** Enters the lab, deploys stack `lab` if it is not there, and brings it to what its file says. */
+export function enterDeployedLab(): void {
+  enterLab();
+  const up = lab("up", "--stack", "lab");
+  assert.equal(up.status, 0, up.stdout.slice(-6000) + up.stderr.slice(-3000));
+}
+
+/** What a command on the seed prints. */
+export function onSeed(...args: string[]): string {
+  return output(join(project, "bin/seed-ssh"), ["lab", "--", ...args]);
+}
+
+/** Writes a kubeconfig that stack `lab` has as an output into a file. */
+export function writeKubeconfig(name: "haKubeconfig" | "magnumKubeconfig", file: string): void {
+  const cli = ["--no-warnings", "lab/cli.ts", "output", name, "--show-secrets"];
+  writeFileSync(file, output(process.execPath, cli), { mode: 0o600 });
 }
 
 /** The command's standard output; the test fails with what the command said if it fails. */
