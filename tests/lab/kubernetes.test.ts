@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -38,7 +38,9 @@ async function start(): Promise<number> {
 /** Memory that is its own in MiB and processor seconds so far, of the server with the programs it started. */
 function usage(): { memory: number; cpu: number } {
   const parent = String(server?.pid);
-  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").trim().split(" ");
+  const children = readdirSync(`/proc/${parent}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${parent}/task/${thread}/children`, "utf8").split(" ").filter(Boolean),
+  );
   return [parent, ...children].reduce(
     ({ memory, cpu }, pid) => {
       const status = readFileSync(`/proc/${pid}/status`, "utf8");
