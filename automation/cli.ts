@@ -1,6 +1,7 @@
 /**
  * The Pulumi CLI that the Automation API drives: which one, and as a process that a terminal's Ctrl-C does not reach.
  */
+import "../lib/lazy-sdk.ts";
 import { delimiter, dirname } from "node:path";
 import { PulumiCommand } from "@pulumi/pulumi/automation/index.js";
 import { execa } from "execa";

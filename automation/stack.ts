@@ -11,6 +11,7 @@
  * PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, AWS_*, OS_*. Plugins are those on PATH, beside the CLI or in
  * PULUMI_HOME. Nothing here prints; whoever calls does, with a RunListener.
  */
+import "../lib/lazy-sdk.ts";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";

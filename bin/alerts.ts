@@ -4,7 +4,8 @@
 import { EXIT } from "../lib/command-error.ts";
 import { alertLines } from "../operate/alerts.ts";
 import { firingAlerts } from "../operate/alertmanager.ts";
-import { command, one, readOutputs, stackSettings } from "./kit.ts";
+import { command, one, stackSettings } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
 
 const usage = `Usage: bin/alerts STACK [--json] [--outputs FILE]
 
@@ -24,7 +25,7 @@ const options = { json: { type: "boolean" }, outputs: { type: "string" } } as co
 process.exit(
   await command({ name: "bin/alerts", usage, options }, async ({ words, values }) => {
     const stack = one(words, "stack");
-    const alerts = await firingAlerts(stack, readOutputs(stack, values.outputs), stackSettings(stack));
+    const alerts = await firingAlerts(stack, readOutputs(stack, values.outputs), await stackSettings(stack));
     if (values.json === true) console.log(JSON.stringify({ stack, alerts }, null, 2));
     else console.log(alerts.length === 0 ? "no alert fires" : alerts.map(alertLines).join("\n"));
     return alerts.length === 0 ? EXIT.ok : EXIT.no;

@@ -11,7 +11,8 @@ import { type Outputs, textOutput } from "../lib/outputs.ts";
 import { keyFolder, seedTarget } from "../lib/seed-ssh.ts";
 import { isMonitoringService, monitoringService, MONITORING_NAMESPACE } from "../operate/services.ts";
 import { freePort, tunnelTo, tunnelToService } from "../operate/tunnel.ts";
-import { command, readOutputs, stackSettings, UsageError } from "./kit.ts";
+import { command, stackSettings, UsageError } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
 
 const TARGETS = ["cluster", "k3s", "grafana", "prometheus", "alertmanager"];
 
@@ -60,7 +61,7 @@ async function connect(
   // What can be said without the seed comes first.
   const api = isMonitoringService(target) ? undefined : apiOf(stack, target, outputs);
   const service = isMonitoringService(target)
-    ? monitoringService(stack, target, stackSettings(stack))
+    ? monitoringService(stack, target, await stackSettings(stack))
     : undefined;
   const port = wanted ?? (await freePort());
   const { folder, remove } = keyFolder(to);

@@ -9,7 +9,8 @@ import { checkReachable } from "../kayobe/reachable.ts";
 import { Vault } from "../kayobe/vault.ts";
 import { mirrored } from "../lib/mirror.ts";
 import { deployedVersion, type Outputs, textOutput } from "../lib/outputs.ts";
-import { command, one, readOutputs, stackSettings, UsageError } from "./kit.ts";
+import { command, one, stackSettings, UsageError } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
 
 const usage = `Usage: bin/kayobe-export STACK --kayobe-config DIR --vault-password-file FILE [options]
 
@@ -64,26 +65,26 @@ process.exitCode = await command({ name: "bin/kayobe-export", usage, options }, 
   const deployed =
     values["no-magnum-conf"] === true
       ? undefined
-      : driverSettings(stack, outputs, values["chart-version"], values["chart-repository"]);
+      : await driverSettings(stack, outputs, values["chart-version"], values["chart-repository"]);
   const plans = await planExport({ tree, vault, kubeconfig, deployed, replace: values.replace === true });
   if (values["check-reachable"] === true) await checkReachable(stack, outputs, kubeconfig);
   return values.check === true ? reportStale(tree, plans) : write(tree, plans);
 });
 
 /** What magnum.conf is made from. */
-function driverSettings(
+async function driverSettings(
   stack: string,
   outputs: Outputs,
   version: string | undefined,
   repository: string | undefined,
-): Deployed {
+): Promise<Deployed> {
   const chartVersion = version ?? deployedVersion(outputs, "openstackClusterChart");
   if (chartVersion === undefined) {
     throw new CommandError(
       `stack ${stack} does not tell its chart's version (output versions): say --chart-version, or --no-magnum-conf`,
     );
   }
-  const settings = repository === undefined ? stackSettings(stack) : undefined;
+  const settings = repository === undefined ? await stackSettings(stack) : undefined;
   const chartRepository =
     repository ?? (settings && mirrored(settings.cluster.chart.repository, settings.mirror.url));
   if (chartRepository === undefined) {

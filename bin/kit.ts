@@ -4,13 +4,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { inspectStack } from "../config/program.ts";
 import { ConfigError, InputError } from "../config/problems.ts";
 import type { Config } from "../config/schema.ts";
-import { stackFileName } from "../config/stackFile.ts";
 import { CommandError, EXIT } from "../lib/command-error.ts";
-import type { Outputs } from "../lib/outputs.ts";
-import { outputsFrom, stackOutputs } from "./stackOutputs.ts";
 
 /** The project's folder. */
 export const PROJECT = join(import.meta.dirname, "..");
@@ -116,13 +112,13 @@ function isSystemError(error: unknown): boolean {
   return typeof (error as NodeJS.ErrnoException).syscall === "string";
 }
 
-/** The outputs of a stack: from a file or standard input where one is named, else from Pulumi's CLI. */
-export function readOutputs(stack: string, source: string | undefined): Outputs {
-  return source === undefined ? stackOutputs(stack) : outputsFrom(source);
-}
-
-/** A stack's settings, nothing decrypted; undefined where its file is not in this checkout or has problems. */
-export function stackSettings(stack: string): Config | undefined {
+/**
+ * A stack's settings, nothing decrypted; undefined where its file is not in this checkout or has problems. What
+ * understands them is loaded only then: it is most of what a command loads.
+ */
+export async function stackSettings(stack: string): Promise<Config | undefined> {
+  const { stackFileName } = await import("../config/stackFile.ts");
   if (!existsSync(join(PROJECT, stackFileName(stack)))) return undefined;
+  const { inspectStack } = await import("../config/program.ts");
   return inspectStack(PROJECT, stack).config;
 }

@@ -19,7 +19,8 @@ import { deployedVersion } from "../lib/outputs.ts";
 import { readMap } from "../releases/source.ts";
 import { manifestOfChart } from "../releases/upstream.ts";
 import type { Config } from "../config/schema.ts";
-import { command, one, readOutputs, stackSettings, UsageError } from "./kit.ts";
+import { command, one, stackSettings, UsageError } from "./kit.ts";
+import { readOutputs } from "./stackOutputs.ts";
 
 const usage = `Usage: bin/openstack-config-export STACK [options]
 
@@ -63,7 +64,7 @@ process.exitCode = await command({ name, usage, options }, async ({ words, value
     throw new UsageError(`--prefix: not the beginning of a variable's name (got ${prefix})`);
   }
 
-  const config = stackSettings(stack);
+  const config = await stackSettings(stack);
   if (config === undefined)
     throw new CommandError(`Pulumi.${stack}.yaml is not here or not valid: see npm run config -- ${stack}`);
   const outputs = readOutputs(stack, values.outputs);

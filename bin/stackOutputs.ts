@@ -22,6 +22,11 @@ function isLab(stack: string, environment: NodeJS.ProcessEnv): boolean {
   return stack === "lab" && environment["PULUMI_BACKEND_URL"] === undefined && existsSync(LAB);
 }
 
+/** The outputs of a stack: from a file or standard input where one is named, else from Pulumi's CLI. */
+export function readOutputs(stack: string, source: string | undefined): Outputs {
+  return source === undefined ? stackOutputs(stack) : outputsFrom(source);
+}
+
 /**
  * The outputs of a stack, secrets in plain, from Pulumi's CLI.
  *

@@ -15,8 +15,8 @@ import {
   withoutSecrets,
   writeBundle,
 } from "../operate/supportBundle.ts";
-import { command, one, PROJECT, readOutputs, stackSettings } from "./kit.ts";
-import { stackExport } from "./stackOutputs.ts";
+import { command, one, PROJECT, stackSettings } from "./kit.ts";
+import { readOutputs, stackExport } from "./stackOutputs.ts";
 
 const usage = `Usage: bin/support-bundle STACK [--out FILE] [--outputs FILE]
 
@@ -74,7 +74,7 @@ async function collect(stack: string, outputs: Outputs): Promise<{ parts: Parts;
   await add("configuration", () => new Map([["configuration.json", configuration(stack)]]));
   await add("stack's resources", () => new Map([["resources.json", resourcesOf(stackExport(stack))]]));
   await add("seed and clusters, which may take some minutes", () => partsOfSeed(stack, outputs));
-  const settings = stackSettings(stack);
+  const settings = await stackSettings(stack);
   if (settings?.monitoring.enabled !== false) {
     await add("alerts", async () => {
       const alerts = await firingAlerts(stack, outputs, settings);

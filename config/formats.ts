@@ -26,6 +26,9 @@ declare module "zod" {
   }
 }
 
+// Otherwise zod writes and compiles code for each schema, which a process that reads one configuration never gets back.
+z.config({ jitless: true });
+
 function text(legal: string, isLegal: (value: string) => boolean) {
   return z.string().refine(isLegal, { error: "is not valid" }).meta({ legal });
 }

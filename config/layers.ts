@@ -12,13 +12,19 @@ export interface LayerFiles {
   readonly layers: ReadonlyMap<string, Layer>;
 }
 
+let own: LayerFiles | undefined;
+
 /**
- * Reads the layer files.
+ * The layer files.
  *
- * @param folder where defaults.yaml and layers/ are; by default this module's
+ * @param folder where defaults.yaml and layers/ are; by default this module's, which is read once a process
  * @throws if a file is not YAML, naming the file
  */
-export function readLayers(folder: string = import.meta.dirname): LayerFiles {
+export function readLayers(folder?: string): LayerFiles {
+  return folder === undefined ? (own ??= layersIn(import.meta.dirname)) : layersIn(folder);
+}
+
+function layersIn(folder: string): LayerFiles {
   const names = readdirSync(join(folder, "layers"))
     .filter((file) => file.endsWith(".yaml"))
     .map((file) => file.slice(0, -".yaml".length))

@@ -2,7 +2,10 @@
  * Which releases go together, as upstream states it. One table an upstream statement; checks/versions.ts applies
  * them. To support a newer release, add its row here after reading the statement named above the table.
  */
-import { gte, parse, SemVer } from "semver";
+// By file: the package's index loads four times as many.
+import SemVer from "semver/classes/semver.js";
+import gte from "semver/functions/gte.js";
+import parse from "semver/functions/parse.js";
 
 /** A release's numbers. */
 export type Release = SemVer;

@@ -2,10 +2,9 @@
  * The lab's command line: `npm run lab [-- COMMAND]`. Parses, checks what the machine must have, calls the parts, prints results.
  */
 import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
-import { enableCompileCache } from "node:module";
 import { parseArgs } from "node:util";
 import { EXIT } from "../lib/command-error.ts";
-import { compileCache, exportsFor, kubeconfigFile } from "./environment.ts";
+import { exportsFor, kubeconfigFile } from "./environment.ts";
 import { fault, faultUsage } from "./faults.ts";
 import { siteArtifacts } from "./prepare/artifacts.ts";
 import { prepareConsumers } from "./prepare/consumers.ts";
@@ -174,7 +173,6 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
 /** One command on a stack. After a deployment the Magnum kubeconfig is kept for `env`. */
 async function deploy(command: StackCommand, options: StackOptions): Promise<number> {
   // only when needed: it loads Pulumi's SDK, which the other commands can do without
-  enableCompileCache(compileCache);
   const { readOutput, runCommand } = await import("./stack.ts");
   const code = await runCommand(command, options);
   if (command !== "up" || code !== EXIT.ok) return code;

@@ -1,16 +1,10 @@
 /**
- * Loads the planner with code that Node compiled in an earlier run: the SDKs are some 800 modules, half of a plan's time.
+ * Loads the planner when it is needed, so that help and wrong usage are answered at once.
  */
-import { enableCompileCache } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import "../lib/lazy-sdk.ts";
 import type * as planner from "./plan.ts";
 
-/** The planner. Not imported statically, so that help and wrong usage are answered at once. */
+/** The planner. */
 export function loadPlanner(): Promise<typeof planner> {
-  // Keyed by content and version; where it cannot be written Node goes without.
-  enableCompileCache(
-    join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "capi-mgmt", "node-compile"),
-  );
   return import("./plan.ts");
 }

@@ -3,6 +3,6 @@
 #   CLUSTER, NAMESPACE, READY_SECONDS; cluster-conditions.sh
 
 on_create() {
-  await_cluster "$cluster_complete"
+  await_complete
   say "cluster $CLUSTER is complete"
 }

@@ -76,3 +76,6 @@ await_cluster() {
     sleep 2
   done
 }
+
+await_serving() { await_cluster "$cluster_serves"; }
+await_complete() { await_cluster "$cluster_complete"; }

@@ -13,14 +13,14 @@ roll_before_expiry() {
     fail "could not set when the control plane of cluster $CLUSTER is rolled (setting cluster.controlPlane.certificatesExpiryDays)"
 }
 
-# ready WANTED
+# ready AWAIT: after AWAIT, a wait of cluster-conditions.sh
 ready() {
   use_cluster
   roll_before_expiry
-  await_cluster "$1"
+  "$1"
   say "cluster $CLUSTER is ready"
   kubectl get clusters.cluster.x-k8s.io "$CLUSTER" --namespace "$NAMESPACE" --output 'jsonpath={.metadata.uid}'
 }
 
-on_create() { ready "$cluster_serves"; }
-on_update() { ready "$cluster_complete"; }
+on_create() { ready await_serving; }
+on_update() { ready await_complete; }

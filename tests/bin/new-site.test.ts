@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { promisify } from "node:util";
@@ -12,6 +11,7 @@ import { newSiteInput, newSiteProblems } from "../../config/newSite.ts";
 import { inspectStack } from "../../config/program.ts";
 import { isSample, readStackFile } from "../../config/stackFile.ts";
 import { decryptedConfig } from "../../state/stackConfig.ts";
+import { COMPILED } from "../support/compiled.ts";
 
 const root = join(import.meta.dirname, "../..");
 const NAME = "new-site-test";
@@ -35,7 +35,7 @@ function newSite(
   const result = spawnSync(process.execPath, command, {
     encoding: "utf8",
     input,
-    env: { PATH: process.env["PATH"], HOME: "/nonexistent", ...environment },
+    env: { ...COMPILED, PATH: process.env["PATH"], HOME: "/nonexistent", ...environment },
   });
   assert.doesNotMatch(result.stdout + result.stderr, /PLANTED/);
   return result;
@@ -189,14 +189,11 @@ void test("the newest node image is looked up at the site's mirror; where nobody
   );
 });
 
-void test("bin/policy finds nothing mandatory in a site as it was written, without credentials", (t) => {
-  // The program keeps compiled code below HOME.
-  const home = mkdtempSync(join(tmpdir(), "new-site-"));
-  t.after(() => rmSync(home, { recursive: true, force: true }));
+void test("bin/policy finds nothing mandatory in a site as it was written, without credentials", () => {
   assert.equal(newSite([NAME, ...required, "--skip-preflight"]).status, 0);
   const judged = spawnSync(process.execPath, ["--no-warnings", join(root, "bin/policy.ts"), NAME, "--json"], {
     encoding: "utf8",
-    env: { PATH: process.env["PATH"], HOME: home },
+    env: { ...COMPILED, PATH: process.env["PATH"], HOME: "/nonexistent" },
   });
   assert.equal(judged.status, 0, judged.stdout + judged.stderr);
   const { findings } = JSON.parse(judged.stdout) as { findings: { severity: string; message: string }[] };

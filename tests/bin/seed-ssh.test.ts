@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { deriveHostKey } from "../../lib/openssh.ts";
 import { keyFolder, seedTarget, sshArguments } from "../../lib/seed-ssh.ts";
+import { COMPILED } from "../support/compiled.ts";
 import { temporaryFolder } from "../support/shell.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../bin/seed-ssh");
@@ -83,6 +84,7 @@ function run(
     writeFileSync(join(folder, "bin", name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
   }
   const env = {
+    ...COMPILED,
     PATH: `${join(folder, "bin")}${more.PATH ?? ":/usr/bin:/bin"}`,
     HOME: folder,
     TMPDIR: join(folder, "tmp"),

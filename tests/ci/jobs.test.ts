@@ -18,6 +18,7 @@ import { marker, type Verdict } from "../../ci/note.ts";
 import { preview as previewJob } from "../../ci/preview.ts";
 import type { Engine } from "../../ci/site.ts";
 import { withRotation } from "../../ci/rotation.ts";
+import { COMPILED } from "../support/compiled.ts";
 import { type GitLabReceiver, startGitLabReceiver } from "../support/gitlabReceiver.ts";
 import { kubeconfigEnding } from "../support/kubeconfigEnding.ts";
 import { type Previewed, previewOf } from "../support/previews.ts";
@@ -308,7 +309,7 @@ void test("missing variables are all named at once", async () => {
 async function processOf(name: string, args: readonly string[], environment: Record<string, string> = {}) {
   const done = await execa(process.execPath, ["--no-warnings", join(root, "ci", `${name}.ts`), ...args], {
     ...{ cwd: root, reject: false, all: true, extendEnv: false },
-    env: { PATH: process.env["PATH"] ?? "", HOME: folder, ...environment },
+    env: { ...COMPILED, PATH: process.env["PATH"] ?? "", HOME: folder, ...environment },
   });
   return { code: done.exitCode, output: done.all };
 }

@@ -142,11 +142,11 @@ test("--values prints what a release is given, extra values merged in, secrets h
     run("extra").stdout,
     /extraValues\.cluster\.values\.oidc\.clientId +Pulumi\.extra\.yaml +\[secret\]/,
   );
-  const unknown = run("extra", "--values", "loki");
+  const unknown = run("extra", "--values", "flux");
   assert.equal(unknown.status, 64);
   assert.match(
     unknown.stderr,
-    /--values takes one of cluster, monitoring, certManager, addonProvider, janitor, not loki/,
+    /--values takes one of cluster, monitoring, certManager, addonProvider, janitor, logCollector, loki, backups, not flux/,
   );
 });
 

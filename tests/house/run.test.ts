@@ -13,7 +13,13 @@ const root = join(import.meta.dirname, "../..");
 /** Runs a layer over test files of its own. */
 async function run(context: TestContext, layer: string, files: Record<string, string>) {
   const folder = temporaryFolder(context);
-  for (const part of ["tests/run.ts", "lib/command-error.ts", "config/problems.ts", "package.json"]) {
+  for (const part of [
+    "tests/run.ts",
+    "lib/command-error.ts",
+    "lib/lazy-sdk.ts",
+    "config/problems.ts",
+    "package.json",
+  ]) {
     cpSync(join(root, part), join(folder, part));
   }
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));

@@ -10,6 +10,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { pauseImage } from "../../lab/kubernetes/images.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
@@ -130,12 +131,17 @@ describe("a new credential", { skip: process.getuid?.() === 0 ? false : "the lab
     assert.equal(done.exitCode, 0, done.printed.slice(-3000));
   });
 
-  test("is what the cluster's volumes are made and deleted with", () => {
+  test("is what the cluster's volumes are made and deleted with", async () => {
     const cli = ["--no-warnings", "lab/cli.ts", "output", "haKubeconfig", "--show-secrets"];
     writeFileSync(kubeconfig, output(process.execPath, cli), { mode: 0o600 });
     const cloudConfig = ["-n", "openstack-system", "get", "secret", "cloud-config"];
-    const kept = kubectl([...cloudConfig, "-o", "jsonpath={.data.cloud\\.conf}"]);
-    assert.ok(Buffer.from(kept, "base64").toString().includes(second.id), "the addon provider took it over");
+    const inCluster = () =>
+      Buffer.from(kubectl([...cloudConfig, "-o", "jsonpath={.data.clouds\\.yaml}"]), "base64").toString();
+    const end = Date.now() + 120_000;
+    while (!inCluster().includes(second.id)) {
+      assert.ok(Date.now() < end, "the addon provider has not taken it over");
+      await sleep(1000);
+    }
     kubectl(["apply", "-f", "-"], CLAIM);
     try {
       kubectl(["wait", "pod/claim-test", "--for=condition=Ready", "--timeout=5m"]);

@@ -64,11 +64,11 @@ after(() => rmSync(folder, { recursive: true }));
 
 function run(copy: string, program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const options = ["--no-warnings", "--import", ALONE, join(copy, program), ...args];
-  // No credentials, no PATH, and from elsewhere.
+  // No credentials, no PATH, and from elsewhere. What is compiled of the copies goes with them.
   const done = spawnSync(process.execPath, options, {
     cwd: folder,
     encoding: "utf8",
-    env: { HOME: folder, ...env },
+    env: { HOME: folder, NODE_COMPILE_CACHE: join(folder, "compiled"), ...env },
     timeout: 100_000,
   });
   const { status, stdout, stderr } = done;

@@ -68,6 +68,8 @@ before(async () => {
   environment = {
     PATH: process.env["PATH"] ?? "",
     HOME: folder,
+    // What is compiled of the copy goes with it.
+    NODE_COMPILE_CACHE: join(folder, "compiled"),
     OS_CLIENT_CONFIG_FILE: join(folder, "clouds.yaml"),
     PULUMI_CONFIG_PASSPHRASE: PLANTED.passphrase,
     PULUMI_BACKEND_URL: `s3://state?endpoint=${NOWHERE}&s3ForcePathStyle=true&region=us-east-1`,

@@ -138,29 +138,6 @@ test("protection is what the configuration says, for every part", async () => {
   }
 });
 
-test("extra values reach their chart, on each cluster that it is on", async () => {
-  const releases = ["cluster", "monitoring", "certManager", "addonProvider", "janitor"];
-  const extra = releases.map((name): [string, unknown] => [name, { values: { mark: `of ${name}` } }]);
-  const recording = await runSite("prod", {
-    change: (config) => {
-      config["capi-mgmt:extraValues"] = Object.fromEntries(extra);
-    },
-  });
-  const marks = recording.resources.flatMap(({ name, inputs }) => {
-    const { mark } = (unwrapped(inputs["values"]) ?? {}) as { mark?: string };
-    return mark === undefined ? [] : [[name, mark]];
-  });
-  assert.deepEqual(Object.fromEntries(marks), {
-    "cluster-release": "of cluster",
-    "monitoring-release": "of monitoring",
-    "bootstrap-cert-manager": "of certManager",
-    "management-cert-manager": "of certManager",
-    "bootstrap-addon-provider": "of addonProvider",
-    "management-addon-provider": "of addonProvider",
-    "management-janitor": "of janitor",
-  });
-});
-
 test("the outputs are each what their name says", async () => {
   const { stackOutputs } = await prod();
   const value = (name: string) => unwrapped(stackOutputs[name]);

@@ -8,9 +8,15 @@ import type { Config } from "../../config/schema.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
 
-/** The effective configuration of Pulumi.<stack>.yaml. */
+const read = new Map<string, Config>();
+
+/** The effective configuration of Pulumi.<stack>.yaml, read once; each answer is a copy of its own. */
 export function configOf(stack: "dev" | "prod" | "lab"): Config {
-  const { config, problems } = inspectStack(PROJECT, stack);
-  if (config === undefined) throw new Error(formatProblems(stack, problems));
-  return config;
+  let known = read.get(stack);
+  if (known === undefined) {
+    const { config, problems } = inspectStack(PROJECT, stack);
+    if (config === undefined) throw new Error(formatProblems(stack, problems));
+    read.set(stack, (known = config));
+  }
+  return structuredClone(known);
 }

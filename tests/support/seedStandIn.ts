@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { COMPILED } from "./compiled.ts";
 
 export const OUTPUTS = {
   seedAddress: "203.0.113.7",
@@ -65,6 +66,7 @@ export function seedStandIn(
     writeFileSync(join(folder, "bin", name), `#!${process.execPath}\n${text}`, { mode: 0o755 });
   }
   return {
+    ...COMPILED,
     PATH: `${join(folder, "bin")}:${process.env["PATH"]}`,
     HOME: folder,
     TMPDIR: join(folder, "tmp"),

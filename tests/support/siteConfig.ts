@@ -51,9 +51,8 @@ function merged(base: Values, change: Values): Values {
 
 /** The site with a change; the test fails with every problem if the result is not legal. */
 export function configOf(change: Values): Config {
-  const { defaults, layers } = readLayers();
   const stack = { name: "Pulumi.test.yaml", values: merged(SITE, change) };
-  const { config, problems } = loadConfig({ defaults, layers, stack });
+  const { config, problems } = loadConfig({ ...readLayers(), stack });
   assert.ok(config, formatProblems("Pulumi.test.yaml", problems));
   return config;
 }

@@ -1,20 +1,24 @@
+// Package cinder is a CSI driver for Cinder's volumes: made, attached, grown and deleted through OpenStack's APIs, made
+// into file systems and mounted on the node. Upstream analogue: pkg/csi/cinder of cloud-provider-openstack, without
+// snapshots, clones, raw block volumes, topology and several clouds.
 package cinder
 
 import (
 	"context"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 	"k8s.io/klog/v2"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 )
 
-// Identity says what the driver is.
+// DriverName is what storage classes and volumes call the driver.
+const DriverName = "cinder.csi.openstack.org"
+
+// Identity says what the driver is, and that it is ready.
 type Identity struct {
 	csi.UnimplementedIdentityServer
 }
@@ -36,13 +40,16 @@ func (Identity) GetPluginCapabilities(context.Context, *csi.GetPluginCapabilitie
 
 // Probe says that the driver is ready.
 func (Identity) Probe(context.Context, *csi.ProbeRequest) (*csi.ProbeResponse, error) {
-	return &csi.ProbeResponse{Ready: wrapperspb.Bool(true)}, nil
+	return &csi.ProbeResponse{}, nil
 }
 
-// Serve answers on a socket what the register function adds, until the listener fails. Endpoint: unix://PATH, the path
-// absolute with or without its first slash, as upstream has it.
-func Serve(endpoint string, register func(*grpc.Server)) error {
-	path := "/" + strings.TrimLeft(strings.TrimPrefix(endpoint, "unix:"), "/")
+// Path is that of an endpoint, unix://PATH: absolute with or without its first slash, as upstream has it.
+func Path(endpoint string) string {
+	return "/" + strings.TrimLeft(strings.TrimPrefix(endpoint, "unix:"), "/")
+}
+
+// Serve answers on a socket what the register function adds, until the listener fails.
+func Serve(path string, register func(*grpc.Server)) error {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return err
 	}
@@ -50,26 +57,16 @@ func Serve(endpoint string, register func(*grpc.Server)) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer(grpc.UnaryInterceptor(logged))
+	server := grpc.NewServer()
 	register(server)
 	return server.Serve(listener)
-}
-
-func logged(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	response, err := handler(ctx, request)
-	if err != nil {
-		klog.ErrorS(err, "failed", "call", filepath.Base(info.FullMethod))
-	} else {
-		klog.V(2).InfoS("done", "call", filepath.Base(info.FullMethod))
-	}
-	return response, err
 }
 
 // Registration tells the kubelet of the driver. Upstream analogue: the sidecar node-driver-registrar, which no module
 // registry serves.
 type Registration struct {
 	registration.UnimplementedRegistrationServer
-	// Socket is the driver's socket as the kubelet finds it.
+	// Socket is the driver's socket.
 	Socket string
 }
 

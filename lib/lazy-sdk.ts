@@ -1,0 +1,55 @@
+/**
+ * Imported ahead of Pulumi's SDK: what of it costs much and serves nobody here is left until somebody uses it. Only for
+ * programs that run the SDK themselves: to what the CLI's own language host starts, the SDK comes first.
+ */
+import Module, { createRequire } from "node:module";
+
+/** As the SDK itself requires. */
+const require = createRequire(createRequire(import.meta.url).resolve("@pulumi/pulumi"));
+
+/** Puts a module in the place of another until `exports` of it are asked for; `load` then gives the other's. */
+function instead(name: string, exportsOf: (load: () => Exports) => PropertyDescriptor): void {
+  const file = require.resolve(name);
+  if (require.cache[file] !== undefined) return;
+  const place = Object.assign(new Module(file), { loaded: true });
+  const load = () => {
+    if (require.cache[file] === place) delete require.cache[file];
+    return require(file) as Exports;
+  };
+  Object.defineProperty(place, "exports", exportsOf(load));
+  require.cache[file] = place;
+}
+
+type Exports = Record<PropertyKey, unknown>;
+
+// To serialize functions, for dynamic providers: the TypeScript compiler and npm's resolver of dependencies are two thirds
+// of what an import of the SDK costs.
+for (const name of ["./typescript-shim.js", "@npmcli/arborist", "normalize-package-data"]) {
+  instead(name, (load) => {
+    // An ES module for the SDK's own helpers, which would copy its properties otherwise, and so load it.
+    const get = (_: object, key: PropertyKey) =>
+      key === "__esModule" ? true : key === "default" ? load() : load()[key];
+    return { value: new Proxy({}, { get }) };
+  });
+}
+
+// Of each promise, as text, where it began: a quarter of what a run of the program costs, and printed only if this
+// variable is set.
+if (!process.env["PULUMI_DEBUG_PROMISE_LEAKS"]) {
+  instead("./runtime/debuggable.js", (load) => ({
+    get() {
+      const debuggable = load() as { debuggablePromise: (...args: unknown[]) => unknown };
+      const { debuggablePromise } = debuggable;
+      debuggable.debuggablePromise = (...args) => {
+        const { stackTraceLimit } = Error;
+        Error.stackTraceLimit = 0;
+        try {
+          return debuggablePromise(...args);
+        } finally {
+          Error.stackTraceLimit = stackTraceLimit;
+        }
+      };
+      return debuggable;
+    },
+  }));
+}
