@@ -45,7 +45,7 @@ export async function buildVenv(
   }
   rmSync(uv, { recursive: true, force: true });
   note("byte code");
-  // The packages' own tests are half of all files, and nobody runs them. At import instead, services that start side by side would
+  // The packages' own tests are half of the work, and nobody runs them. At import instead, services that start side by side would
   // compile the same modules. What does not compile is not imported either.
   const compile = ["-m", "compileall", "-qq", "-x", "/tests?/", join(venv, "lib")];
   await run(python, compile, { allowFailure: true });
