@@ -26,10 +26,7 @@ step() { # NAME COMMAND...
 }
 nova() {
   local cell0="mysql+pymysql://root@127.0.0.1:3306/nova_cell0?charset=utf8mb4"
-  step nova-api "$bin/nova-manage" --config-file "$config/nova.conf" api_db sync &&
-    step nova-cell0 "$bin/nova-manage" --config-file "$config/nova.conf" cell_v2 map_cell0 --database_connection "$cell0" &&
-    step nova "$bin/nova-manage" --config-file "$config/nova.conf" db sync &&
-    step nova-cell1 "$bin/nova-manage" --config-file "$config/nova.conf" cell_v2 create_cell --name cell1
+  step nova "$bin/python" "$(dirname "$0")/nova_schema.py" "$config/nova.conf" "$cell0"
 }
 small() {
   step keystone "$bin/keystone-manage" --config-file "$config/keystone.conf" db_sync &&

@@ -24,7 +24,7 @@ async function consumersPart(): Promise<Part> {
   };
 }
 
-/** The environment's folder, made if it is missing: 45 s with a warm pip cache, 250 MB. */
+/** The environment's folder, made if it is missing: 25 s of processor time, 250 MB. */
 export async function prepareConsumers(note: (text: string) => void, verify = false): Promise<string> {
   await ensurePackages(note);
   return join(await ensurePart(await consumersPart(), note, verify), "venv");

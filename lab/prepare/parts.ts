@@ -37,9 +37,10 @@ export async function pythonPart(): Promise<Part> {
 
 /** Every service's schema in one MariaDB data folder: saves a minute of migrations at each first start. */
 export function databasePart(python: string): Part {
+  const sources = [constraints, join(openstackDir, "migrate.sh"), join(openstackDir, "nova_schema.py")];
   return {
     name: "database",
-    key: `${readFileSync(constraints, "utf8")}${readFileSync(join(openstackDir, "migrate.sh"), "utf8")} 3`,
+    key: `${sources.map((file) => readFileSync(file, "utf8")).join("")} 3`,
     tree: "mysql",
     fresh: true,
     async build(dir, note) {

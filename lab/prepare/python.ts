@@ -10,7 +10,7 @@ import { cacheDir } from "../site.ts";
 const UV = "uv==0.13.8";
 
 /** One call of the installer. */
-export interface Installation {
+interface Installation {
   /** Words that pip and uv both know. */
   words: readonly string[];
   /** Environment of what it builds. */
@@ -39,14 +39,15 @@ export async function buildVenv(
         onLine: note,
       });
   } catch (error) {
-    note(`uv failed, pip takes several minutes: ${(error as Error).message}`);
+    note(`uv failed, pip takes a minute more: ${(error as Error).message}`);
     for (const { words, env } of installations)
       await run(python, [...pip, "--no-compile", ...words], { ...(env && { env }), onLine: note });
   }
   rmSync(uv, { recursive: true, force: true });
   note("byte code");
-  // The packages' own tests are half of all files, and nobody runs them. A file that does not compile is not imported either.
-  const compile = ["-m", "compileall", "-qq", "-j0", "-x", "/tests?/", join(venv, "lib")];
+  // The packages' own tests are half of the work, and nobody runs them. At import instead, services that start side by side would
+  // compile the same modules. What does not compile is not imported either.
+  const compile = ["-m", "compileall", "-qq", "-x", "/tests?/", join(venv, "lib")];
   await run(python, compile, { allowFailure: true });
 }
 
