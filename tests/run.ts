@@ -7,6 +7,7 @@
  * `npm test -- config`.
  */
 import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -34,7 +35,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     files: [
       "tests/{config,lib,automation,components,program,plan,lab-unit,bin,policy,preflight,kayobe,releases,state,openstack,ci,house}/**/*.test.ts",
     ],
-    concurrency: 2,
+    // One more than there are processors: some wait for a while for an address that does not answer.
+    concurrency: Math.min(availableParallelism() + 1, 8),
     timeout: 60_000,
     inTurn: false,
   },
@@ -117,7 +119,12 @@ const skippedIn = new Set<string>();
 function runFiles(chosen: readonly string[]): Promise<Counts> {
   const counts = none();
   const { concurrency, timeout } = layer as Layer;
-  const execArgv = ["--max-semi-space-size=64", "--import", pathToFileURL(join(root, "lib/lazy-sdk.ts")).href];
+  // What runs the whole program makes much garbage at once, and what loads the SDK needs little of it.
+  const execArgv = [
+    "--max-semi-space-size=64",
+    "--import",
+    pathToFileURL(join(root, "lib/lazy-sdk.ts")).href,
+  ];
   const stream = run({ files: [...chosen], concurrency, timeout, cwd: root, execArgv });
   stream.on("test:pass", (event) => {
     // A suite that is skipped hides its tests: then it counts for them.
