@@ -41,6 +41,9 @@ const network = new SeedNetwork("seed-network", networkArgs, onOpenstack);
 const seedArgs = { objectName: seedName, seed: config.seed, network: network.outputs, protect, proxy };
 const seed = new Seed("seed", seedArgs, onOpenstack);
 const host = { connection: seed.connection, serverId: seed.serverId };
+const source = { config, encryptedPaths, host };
+// Before there is anything on the seed that they could be late for.
+const needed = makeExtras("seed", source, [], {});
 
 const k3s = new K3s("k3s", {
   ...host,
@@ -56,6 +59,7 @@ const k3s = new K3s("k3s", {
   mirror,
   registries,
   proxy,
+  needed,
 });
 const onK3s = { providers: { openstack, kubernetes: clusterProvider("k3s", k3s.kubeconfig, seedName) } };
 const isHa = config.cluster.enabled;
@@ -65,7 +69,7 @@ const apiArgs = { ...host, clusterApi, mirror, proxy, extraValues };
 const bootstrapArgs = { ...apiArgs, instance: "bootstrap" as const, janitor: janitor && !isHa };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 // Whatever they are of, they find Cluster API there.
-makeExtras("k3s", config, encryptedPaths, [bootstrap], onK3s);
+makeExtras("k3s", source, [bootstrap], onK3s);
 
 const magnumArgs = { ...host, clusterName, magnum: config.magnum };
 let magnum: MagnumAccess;
@@ -90,7 +94,8 @@ if (isHa) {
     protect,
     extraValues: extraValues.cluster,
   };
-  ({ kubeconfig, apiServerAddress } = new HaCluster("cluster", haArgs, onK3s));
+  const cluster = new HaCluster("cluster", haArgs, onK3s);
+  ({ kubeconfig, apiServerAddress } = cluster);
   const onCluster = { providers: { kubernetes: clusterProvider("management", kubeconfig, clusterName) } };
 
   const accessArgs = { ...host, user, fileName: kubeconfigFile, clusterName, kubeconfig };
@@ -102,8 +107,11 @@ if (isHa) {
   const stack = monitoring.enabled ? new Monitoring("monitoring", monitoringArgs, onCluster) : undefined;
   if (stack !== undefined) parts.push(stack);
   const grafanaNamespace = monitoring.grafana.enabled ? stack?.namespace : undefined;
-  makeClusterOptions({ config, encryptedPaths, clusterName, parts, grafanaNamespace }, onCluster);
-  magnum = new MagnumAccess("magnum", { ...magnumArgs, adminKubeconfig: kubeconfig }, onCluster);
+  const { complete } = cluster;
+  const optionsArgs = { ...source, host: hostOfCluster, extraValues, clusterName, parts, complete };
+  makeClusterOptions({ ...optionsArgs, grafanaNamespace }, onCluster);
+  const handedOver = { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: complete };
+  magnum = new MagnumAccess("magnum", handedOver, onCluster);
 } else {
   // For development: k3s itself is Magnum's cluster.
   kubeconfig = k3s.kubeconfig;

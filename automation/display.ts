@@ -52,6 +52,9 @@ const wording: Readonly<Record<Op, Wording>> = {
   "import-replacement": imported,
 };
 
+/** What a refresh found. */
+const found: Readonly<Partial<Record<string, string>>> = { delete: "gone", update: "changed outside" };
+
 /** How often a terminal's lines are rewritten, in milliseconds. */
 const REWRITE_MS = 200;
 
@@ -95,8 +98,7 @@ export class Display implements RunListener {
   }
 
   onDrift(step: Step): void {
-    const state = step.op === "delete" ? "gone" : "changed outside";
-    this.redraw([`${label(step)} ${state}`, ...changeLines(step.changes)]);
+    this.redraw([`${label(step)} ${found[step.op]}`, ...changeLines(step.changes)]);
   }
 
   onDiagnostic({ severity, urn, text }: Diagnostic): void {
@@ -165,6 +167,7 @@ export function closingLines(result: StackResult): string[] {
   if (drift.length > 0) lines.push("", `Different from the state: ${drift.length}`);
   const counted = Object.entries(counts).map(([op, count]) => {
     const { sign, done, planned } = wording[op as Op] ?? wording.same;
+    if (operation === "refresh" && found[op] !== undefined) return `${count} ${found[op]}`;
     return `${sign === "" ? "" : `${sign} `}${count} ${plan && op !== "same" ? `to ${planned}` : done}`;
   });
   lines.push("", `Resources: ${counted.join(", ") || "none"}`);

@@ -126,20 +126,22 @@ export class Recorder {
 
   private end(metadata: StepEventMetadata, failed: boolean): void {
     const index = this.steps.findLastIndex(
-      (step) => step.urn === metadata.urn && step.op === metadata.op && step.ended === undefined,
+      ({ urn, op, ended }) =>
+        // The command `refresh` ends a step with what it found (same, update, delete), other runs with `refresh`.
+        urn === metadata.urn && (op === metadata.op || op === "refresh") && ended === undefined,
     );
     const begun = this.steps[index];
     if (begun === undefined) return;
     // The last event knows best what changed.
     const step: Step = {
-      ...describe(metadata, begun.started),
+      ...describe({ ...metadata, op: begun.op }, begun.started),
       ended: this.now(),
       ...(failed ? { failed: true } : {}),
     };
     this.steps[index] = step;
-    if (metadata.op === "refresh" && !failed) {
+    if (begun.op === "refresh" && !failed) {
       const gone = metadata.new === undefined || metadata.new === null;
-      if (gone || step.changes.length > 0) {
+      if (gone || metadata.op === "update" || step.changes.length > 0) {
         const found: Step = { ...step, op: gone ? "delete" : "update" };
         this.drift.push(found);
         this.listener.onDrift?.(found);

@@ -9,18 +9,18 @@ import { EXIT } from "../lib/command-error.ts";
 import { findPins, withPins } from "../releases/pins.ts";
 import { compareReleases, releaseTable } from "../releases/releases.ts";
 import { readMap } from "../releases/source.ts";
-import { dependenciesUrl, manifestUrl, newestChart } from "../releases/upstream.ts";
+import { newestReleases, texts } from "../releases/upstream.ts";
 import { readLayers } from "../config/layers.ts";
 import { loadConfig, type LoadInput } from "../config/load.ts";
 import { readStackFile } from "../config/stackFile.ts";
-import { mirrored } from "../lib/mirror.ts";
 import { atMostOne, command, PROJECT, UsageError } from "./kit.ts";
 
 const usage = `Usage: bin/check-releases [STACK] [options]
 
 Compares our versions with what upstream releases together: the newest openstack-cluster chart, and what its
-dependencies.json says it was tested with. Tells for each newer release whether the version table allows it, and which
-Kubernetes images there are. Without STACK the recommended versions (config/defaults.yaml) are compared.
+dependencies.json says it was tested with; and with the newest charts of monitoring, logs and backups. Tells for each
+newer release whether the version table allows it, and which Kubernetes images there are. Without STACK the recommended
+versions (config/defaults.yaml) are compared, with STACK what the site has switched on.
 
   --manifest FILE|URL   a dependencies.json of capi-helm-charts, or a manifest.json of azimuth-images, instead of
                         asking upstream. May be given again
@@ -53,14 +53,10 @@ process.exitCode = await command(
     if (values.mirror !== undefined) throw new UsageError("--mirror goes with --pin");
     const input = loadInput(stack);
     const { values: configuration } = loadConfig(input);
-    const { cluster, clusterApi, mirror } = configuration as {
-      cluster: { chart: { repository: string } };
-      clusterApi: { core: { version: string } };
-      mirror: { url?: string };
-    };
+    const { clusterApi } = configuration as { clusterApi: { core: { version: string } } };
     const found =
       values.manifest === undefined
-        ? await fromUpstream(mirrored(cluster.chart.repository, mirror.url), mirror.url)
+        ? await newestReleases(configuration, stack === undefined)
         : await fromManifests(values.manifest);
     const releases = compareReleases(found.releases, input);
     const { fitting, others } = suitable(found.images, clusterApi.core.version);
@@ -102,17 +98,6 @@ function loadInput(stack: string | undefined): LoadInput {
   return { ...readLayers(), stack: { name, values }, encryptedPaths, encryptedAreOpaque: true };
 }
 
-async function fromUpstream(repository: string, mirror: string | undefined) {
-  const chart = await newestChart(repository, "openstack-cluster");
-  const dependencies = texts(await readMap(dependenciesUrl(chart, mirror)));
-  const images = dependencies["azimuth-images"];
-  const source = images === undefined ? undefined : manifestUrl(images, mirror);
-  return {
-    releases: { ...dependencies, "openstack-cluster": chart },
-    images: source === undefined ? [] : kubernetesImages(await readMap(source), source),
-  };
-}
-
 async function fromManifests(sources: readonly string[]) {
   const releases: Record<string, string> = {};
   const images = [];
@@ -124,10 +109,4 @@ async function fromManifests(sources: readonly string[]) {
     else Object.assign(releases, texts(map));
   }
   return { releases, images };
-}
-
-function texts(map: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(map).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
-  );
 }

@@ -24,7 +24,8 @@ const usage = `Usage: npm run config -- STACK [--values RELEASE] [--json] [--che
 Prints every value of the stack's configuration with the layer it came from. Secrets are shown as [secret].
 
   --values RELEASE  print the values a Helm release is given, extraValues merged in: cluster, monitoring,
-                    certManager, addonProvider or janitor; what only the deployment knows as <words>
+                    certManager, addonProvider, janitor, logCollector, loki or backups; what only the deployment
+                    knows as <words>
   --json            print {stack, problems, values: [{path, value, layer}]}, or the release's values as JSON
   --check-secrets   fail if a secret is stored in plain text in Pulumi.STACK.yaml; print no values
   --write-reference write the tables of docs/configuration.md and docs/from-azimuth.md

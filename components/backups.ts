@@ -1,11 +1,12 @@
 /**
  * Velero on the HA cluster, with a schedule. Upstream analogue: azimuth-ops role velero.
  */
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/schema.ts";
 import { BACKUPS_NAMESPACE, BACKUPS_SECRET, backupsSecret, backupValues } from "../lib/backup-values.ts";
+import type { ExtraValues } from "../lib/extra-values.ts";
 import { chart } from "./chart.ts";
+import { namespaceWith } from "./namespace.ts";
 
 export interface BackupsArgs {
   /** Section `backups` of the configuration. Holds a secret. */
@@ -18,6 +19,8 @@ export interface BackupsArgs {
   readonly hasMonitoring: boolean;
   /** What brings kinds that its release has objects of. */
   readonly needed: readonly pulumi.Resource[];
+  /** Values over those of velero. Default: none. */
+  readonly extraValues?: ExtraValues | undefined;
 }
 
 /** Velero, ready, with a credential for its store. */
@@ -25,19 +28,8 @@ export class Backups extends pulumi.ComponentResource {
   constructor(name: string, args: BackupsArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:Backups", name, {}, opts);
     const { backups, store, mirror } = args;
-    const namespace = new k8s.core.v1.Namespace(
-      `${name}-namespace`,
-      { metadata: { name: BACKUPS_NAMESPACE } },
-      { parent: this },
-    );
-    const secret = new k8s.core.v1.Secret(
-      `${name}-store`,
-      {
-        metadata: { name: BACKUPS_SECRET, namespace: namespace.metadata.name },
-        stringData: pulumi.secret(backupsSecret(store)),
-      },
-      { parent: this },
-    );
+    const secret = { role: "store", name: BACKUPS_SECRET, content: backupsSecret(store) };
+    const place = namespaceWith(name, BACKUPS_NAMESPACE, secret, this);
     chart(
       `${name}-release`,
       {
@@ -47,10 +39,11 @@ export class Backups extends pulumi.ComponentResource {
         mirrorUrl: mirror.url,
         namespace: BACKUPS_NAMESPACE,
         values: { ...backupValues(backups, store, args.hasMonitoring) },
+        extraValues: args.extraValues,
         timeout: backups.timeouts.ready,
       },
       // It mounts the secret and does not start without it.
-      { parent: this, dependsOn: [namespace, secret, ...args.needed] },
+      { parent: this, dependsOn: [...place, ...args.needed] },
     );
     this.registerOutputs({});
   }

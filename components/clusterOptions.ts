@@ -3,20 +3,20 @@
  * chart cluster-addons that are off by default.
  */
 import type * as pulumi from "@pulumi/pulumi";
-import type { Config } from "../config/schema.ts";
+import type { ExtraValues, ReleaseName } from "../lib/extra-values.ts";
 import { Backups } from "./backups.ts";
-import { makeExtras } from "./extras.ts";
+import { type ExtrasSource, makeExtras } from "./extras.ts";
 import { Logs } from "./logs.ts";
 
-export interface ClusterOptionsArgs {
-  /** The site's configuration. Holds secrets. */
-  readonly config: Config;
-  /** Paths of it that the stack file holds encrypted. */
-  readonly encryptedPaths: ReadonlySet<string>;
+export interface ClusterOptionsArgs extends ExtrasSource {
+  /** The operator's own values of each release. */
+  readonly extraValues: Readonly<Record<ReleaseName, ExtraValues>>;
   /** The HA cluster's name, label of its logs. */
   readonly clusterName: string;
   /** What the cluster has already; extras may be of kinds that it brings. */
   readonly parts: readonly pulumi.Resource[];
+  /** The cluster with every machine: extras come after all of it. */
+  readonly complete: pulumi.Resource;
   /** Where Grafana looks for sources. Default: there is no Grafana. */
   readonly grafanaNamespace: pulumi.Output<string> | undefined;
 }
@@ -28,11 +28,16 @@ export function makeClusterOptions(
 ): void {
   const { config, clusterName, grafanaNamespace } = args;
   const { mirror, logs, backups, monitoring } = config;
+  const { logCollector: collector, loki, backups: extraValues } = args.extraValues;
   const parts = [...args.parts];
-  if (logs.enabled) parts.push(new Logs("logs", { clusterName, logs, mirror, grafanaNamespace }, onCluster));
+  if (logs.enabled) {
+    const logsArgs = { clusterName, logs, mirror, grafanaNamespace, extraValues: { collector, loki } };
+    parts.push(new Logs("logs", logsArgs, onCluster));
+  }
   if (backups.enabled && backups.store !== undefined) {
-    const backupsArgs = { backups, store: backups.store, mirror, hasMonitoring: monitoring.enabled };
+    const hasMonitoring = monitoring.enabled;
+    const backupsArgs = { backups, store: backups.store, mirror, hasMonitoring, extraValues };
     parts.push(new Backups("backups", { ...backupsArgs, needed: [...parts] }, onCluster));
   }
-  makeExtras("cluster", config, args.encryptedPaths, parts, onCluster);
+  makeExtras("cluster", args, [...parts, args.complete], onCluster);
 }

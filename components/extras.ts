@@ -1,6 +1,6 @@
 /**
- * What the operator adds to one cluster: objects and Helm releases. Upstream analogue: the custom addons of the chart
- * cluster-addons.
+ * What the operator adds in one place: objects, Helm releases, commands on the seed. Upstream analogue: the custom addons
+ * of the chart cluster-addons.
  *
  * Each object is a resource, so that a preview shows what changes of it and Pulumi deletes what the configuration has
  * no more.
@@ -8,12 +8,24 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type KubernetesObject, objectName } from "../config/manifests.ts";
 import type { Config } from "../config/schema.ts";
-import { type Extra, extrasOn, isFirst } from "../lib/extras.ts";
+import { type Extra, extraScript, extrasOn, isFirst } from "../lib/extras.ts";
 import { chart } from "./chart.ts";
+import { type Connection, seedScript } from "./connection.ts";
 
-const DEFAULT_TIMEOUT = "10m";
+type Place = Config["extras"][string]["on"];
+
+/** Where commands run. */
+interface Host {
+  readonly connection: pulumi.Input<Connection>;
+  /** The seed: on another one commands run again. */
+  readonly serverId: pulumi.Input<string>;
+  /** Path of the cluster's kubeconfig on the seed. Default: k3s's own. */
+  readonly kubeconfigFile?: pulumi.Input<string> | undefined;
+}
 
 export interface ExtrasArgs {
+  readonly on: Place;
+  readonly host: Host;
   /** In an order in which they can be made. They hold secrets. */
   readonly extras: readonly Extra[];
   /** Section `mirror` of the configuration. */
@@ -22,23 +34,32 @@ export interface ExtrasArgs {
   readonly needed: readonly pulumi.Resource[];
 }
 
-/**
- * The extras that the configuration has for a cluster; without any nothing is made.
- * @param encryptedPaths paths of the configuration that the stack file holds encrypted
- * @param needed what comes before all of them
- */
-export function makeExtras(
-  on: Config["extras"][string]["on"],
-  config: Config,
-  encryptedPaths: ReadonlySet<string>,
-  needed: readonly pulumi.Resource[],
-  opts: pulumi.ComponentResourceOptions,
-): void {
-  const extras = extrasOn(on, config, encryptedPaths);
-  if (extras.length > 0) new Extras(`extras-${on}`, { extras, mirror: config.mirror, needed }, opts);
+/** What the program makes extras of. */
+export interface ExtrasSource {
+  /** The site's configuration. Holds secrets. */
+  readonly config: Config;
+  /** Paths of it that the stack file holds encrypted. */
+  readonly encryptedPaths: ReadonlySet<string>;
+  readonly host: Host;
 }
 
-/** The extras of one cluster, ready. */
+/**
+ * The extras that the configuration has for a place; without any nothing is made.
+ * @param needed what comes before all of them
+ * @returns what to wait for who needs them
+ */
+export function makeExtras(
+  on: Place,
+  { config, encryptedPaths, host }: ExtrasSource,
+  needed: readonly pulumi.Resource[],
+  opts: pulumi.ComponentResourceOptions,
+): readonly pulumi.Resource[] {
+  const extras = extrasOn(on, config, encryptedPaths);
+  if (extras.length === 0) return [];
+  return [new Extras(`extras-${on}`, { on, host, extras, mirror: config.mirror, needed }, opts)];
+}
+
+/** The extras of one place, ready. */
 export class Extras extends pulumi.ComponentResource {
   constructor(name: string, args: ExtrasArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:Extras", name, {}, opts);
@@ -56,25 +77,14 @@ export class Extras extends pulumi.ComponentResource {
     args: ExtrasArgs,
     dependsOn: pulumi.Resource[],
   ): pulumi.Resource[] {
-    const { release, objects } = extra;
+    const { release, commands, objects } = extra;
+    const opts = { parent: this, dependsOn };
     if (release !== undefined) {
-      const { values, timeout = DEFAULT_TIMEOUT, ...rest } = release;
-      const opts = { parent: this, dependsOn };
-      return [
-        chart(
-          name,
-          {
-            ...rest,
-            release: extra.name,
-            mirrorUrl: args.mirror.url,
-            values: {},
-            extraValues: values,
-            timeout,
-          },
-          opts,
-        ),
-      ];
+      const { values: extraValues, ...rest } = release;
+      const ours = { release: extra.name, mirrorUrl: args.mirror.url, values: {} };
+      return [chart(name, { ...rest, ...ours, extraValues }, opts)];
     }
+    if (commands !== undefined) return [this.commands(name, extra, commands, args, opts)];
     const make = (object: KubernetesObject, needed: pulumi.Resource[]) =>
       new KubernetesResource(`${name}-${objectName(object)}`, object, extra.isSecret, {
         parent: this,
@@ -84,6 +94,29 @@ export class Extras extends pulumi.ComponentResource {
     // Objects need their namespace and the definition of their kind.
     const others = objects.filter((object) => !isFirst(object)).map((object) => make(object, first));
     return [...first, ...others];
+  }
+
+  private commands(
+    name: string,
+    { name: extra, isSecret }: Extra,
+    commands: NonNullable<Extra["commands"]>,
+    { on, host }: ExtrasArgs,
+    opts: pulumi.CustomResourceOptions,
+  ): pulumi.Resource {
+    const script = pulumi
+      .output(host.kubeconfigFile)
+      .apply((kubeconfigFile) => extraScript(extra, commands, on, kubeconfigFile));
+    return seedScript(
+      name,
+      {
+        connection: host.connection,
+        script: isSecret ? pulumi.secret(script) : script,
+        runAgainOn: [host.serverId],
+        secretOutput: isSecret,
+        hasDelete: commands.remove !== undefined,
+      },
+      opts,
+    );
   }
 }
 

@@ -12,6 +12,7 @@ import { openstackClusterValues } from "../lib/chart-values.ts";
 import {
   cloudReachableScript,
   clusterKubeconfigScript,
+  clusterCompleteScript,
   clusterReadyScript,
   clusterTeardownScript,
 } from "../lib/cluster-scripts.ts";
@@ -67,10 +68,12 @@ export interface HaClusterArgs {
   readonly extraValues?: ExtraValues | undefined;
 }
 
-/** A cluster of which every condition is as it should be. */
+/** The cluster, usable from the first control plane machine on. */
 export class HaCluster extends pulumi.ComponentResource {
-  /** Admin kubeconfig as Cluster API keeps it. Secret. */
+  /** Admin kubeconfig as Cluster API keeps it, known when API and workers serve. Secret. */
   readonly kubeconfig: pulumi.Output<string>;
+  /** The cluster complete, with every machine. Who hands it out names this in dependsOn. */
+  readonly complete: pulumi.Resource;
   /** Address of the API, without port. */
   readonly apiServerAddress: pulumi.Output<string>;
 
@@ -176,7 +179,7 @@ export class HaCluster extends pulumi.ComponentResource {
       // Without OpenStack in reach its controllers would try for an hour and name no reason.
       { ...protectedChild, dependsOn: [teardown, reachable] },
     );
-    this.kubeconfig = this.awaitReady(name, args, values, release);
+    ({ kubeconfig: this.kubeconfig, complete: this.complete } = this.awaited(name, args, values, release));
     this.apiServerAddress = pulumi.unsecret(
       floatingIp === undefined
         ? this.kubeconfig.apply((text) => new URL(kubeconfigServer(text)).hostname)
@@ -252,30 +255,32 @@ export class HaCluster extends pulumi.ComponentResource {
     );
   }
 
-  /** Waits on the seed, then reads the kubeconfig. */
-  private awaitReady(
-    name: string,
-    args: HaClusterArgs,
-    values: object,
-    release: k8s.helm.v3.Release,
-  ): pulumi.Output<string> {
+  /**
+   * Reads the kubeconfig as soon as a new cluster serves, for what runs on it needs not all of its control plane; and
+   * waits for the rest beside that.
+   */
+  private awaited(name: string, args: HaClusterArgs, values: object, release: k8s.helm.v3.Release) {
     const { cluster, connection, serverId } = args;
+    const timeout = cluster.timeouts.ready;
+    // Whatever changes the release waits again.
+    const runAgainOn = [serverId, cluster.chart.version, fingerprint(pulumi.jsonStringify(values))];
+    const certificatesExpiryDays = chartRollsCertificates(cluster.chart.version)
+      ? undefined
+      : cluster.controlPlane.certificatesExpiryDays;
     const ready = seedScript(
       `${name}-ready`,
       {
         connection,
-        script: clusterReadyScript({
-          ...this.target(args),
-          timeout: cluster.timeouts.ready,
-          certificatesExpiryDays: chartRollsCertificates(cluster.chart.version)
-            ? undefined
-            : cluster.controlPlane.certificatesExpiryDays,
-        }),
-        // Whatever changes the release makes it wait again.
-        runAgainOn: [serverId, cluster.chart.version, fingerprint(pulumi.jsonStringify(values))],
+        script: clusterReadyScript({ ...this.target(args), timeout, certificatesExpiryDays }),
+        runAgainOn,
       },
       // What it waits for is what the release makes.
       { parent: this, dependsOn: [release] },
+    );
+    const complete = seedScript(
+      `${name}-complete`,
+      { connection, script: clusterCompleteScript({ ...this.target(args), timeout }), runAgainOn },
+      { parent: this, dependsOn: [ready] },
     );
     const kubeconfig = seedScript(
       `${name}-kubeconfig`,
@@ -287,7 +292,7 @@ export class HaCluster extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    return pulumi.secret(kubeconfig.stdout);
+    return { kubeconfig: pulumi.secret(kubeconfig.stdout), complete };
   }
 
   private target(args: HaClusterArgs) {

@@ -38,6 +38,8 @@ export interface K3sArgs {
   readonly proxy?: ProxySettings | undefined;
   /** Section `kubeconfigs` of the configuration: a change reads the kubeconfig anew, for its certificate ends after a year. */
   readonly kubeconfigs: Config["kubeconfigs"];
+  /** What comes before anything of it. Default: nothing. */
+  readonly needed?: readonly pulumi.Resource[];
 }
 
 /** A running k3s. */
@@ -48,6 +50,7 @@ export class K3s extends pulumi.ComponentResource {
   constructor(name: string, args: K3sArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:K3s", name, {}, opts);
     const { connection } = args;
+    const first = { parent: this, dependsOn: [...(args.needed ?? [])] };
     // Only passwords make the script a secret, which a preview then cannot show.
     const registries =
       Object.keys(args.registries.auth).length === 0 ? args.registries : pulumi.secret(args.registries);
@@ -78,12 +81,12 @@ export class K3s extends pulumi.ComponentResource {
         runAgainOn: [args.serverId],
         hasDelete: true,
       },
-      { parent: this },
+      first,
     );
     const tools = seedScript(
       `${name}-tools`,
       { connection, script: toolsScript({ ...args.tools, ...mirror }), runAgainOn: [args.serverId] },
-      { parent: this },
+      first,
     );
     if (args.tools.install.length > 0) {
       // A resource of its own: kubectl and helm, which others wait for, stay as they are.
@@ -95,7 +98,7 @@ export class K3s extends pulumi.ComponentResource {
           runAgainOn: [args.serverId],
           hasDelete: true,
         },
-        { parent: this },
+        first,
       );
     }
     const kubeconfig = seedScript(

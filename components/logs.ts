@@ -5,6 +5,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/schema.ts";
+import type { ExtraValues } from "../lib/extra-values.ts";
 import {
   collectorValues,
   LOGS_NAMESPACE,
@@ -14,6 +15,7 @@ import {
   lokiValues,
 } from "../lib/logs-values.ts";
 import { chart } from "./chart.ts";
+import { namespaceWith } from "./namespace.ts";
 
 export interface LogsArgs {
   /** Label of every line. */
@@ -24,6 +26,8 @@ export interface LogsArgs {
   readonly mirror: Config["mirror"];
   /** Namespace in which Grafana looks for where to read logs. Default: there is no Grafana. */
   readonly grafanaNamespace?: pulumi.Input<string> | undefined;
+  /** Values over those of fluent-bit and of loki. Default: none. */
+  readonly extraValues?: { readonly collector: ExtraValues; readonly loki: ExtraValues } | undefined;
 }
 
 /** Collector on every machine and, without a Loki elsewhere, Loki. */
@@ -31,40 +35,31 @@ export class Logs extends pulumi.ComponentResource {
   constructor(name: string, args: LogsArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:Logs", name, {}, opts);
     const { logs, clusterName, grafanaNamespace } = args;
-    const namespace = new k8s.core.v1.Namespace(
-      `${name}-namespace`,
-      { metadata: { name: LOGS_NAMESPACE } },
-      { parent: this },
-    );
+    const secret = { role: "destination", name: LOGS_SECRET, content: logsSecret(logs) };
+    const place = namespaceWith(name, LOGS_NAMESPACE, secret, this);
     const common = {
       mirrorUrl: args.mirror.url,
       namespace: LOGS_NAMESPACE,
       timeout: logs.timeouts.ready,
     };
-    const needed: pulumi.Resource[] = [namespace];
+    const needed: pulumi.Resource[] = [...place];
     if (logs.external === undefined) {
       const { version, repository } = logs.loki;
       needed.push(
         chart(
           `${name}-loki`,
-          { ...common, chart: "loki", version, repository, values: { ...lokiValues(logs) } },
-          { parent: this, dependsOn: [namespace] },
+          {
+            ...common,
+            chart: "loki",
+            version,
+            repository,
+            values: { ...lokiValues(logs) },
+            extraValues: args.extraValues?.loki,
+          },
+          { parent: this, dependsOn: [...place] },
         ),
       );
       if (grafanaNamespace !== undefined) this.grafanaSource(name, grafanaNamespace);
-    }
-    const secret = logsSecret(logs);
-    if (Object.keys(secret).length > 0) {
-      needed.push(
-        new k8s.core.v1.Secret(
-          `${name}-destination`,
-          {
-            metadata: { name: LOGS_SECRET, namespace: namespace.metadata.name },
-            stringData: pulumi.secret(secret),
-          },
-          { parent: this },
-        ),
-      );
     }
     chart(
       `${name}-collector`,
@@ -73,6 +68,7 @@ export class Logs extends pulumi.ComponentResource {
         chart: "fluent-bit",
         ...logs.collector,
         values: { ...collectorValues(logs, clusterName) },
+        extraValues: args.extraValues?.collector,
       },
       // It reads the secret when it starts, and has somewhere to send to.
       { parent: this, dependsOn: needed },

@@ -24,6 +24,8 @@ export interface MagnumAccessArgs {
   readonly clusterName: string;
   /** Admin kubeconfig of the cluster. Secret. */
   readonly adminKubeconfig: pulumi.Input<string>;
+  /** What must be there before the kubeconfig is handed out: the complete cluster. Default: nothing more. */
+  readonly cluster?: pulumi.Resource;
   /** Whether the cluster is k3s on the seed. Default: the HA cluster. */
   readonly onK3s?: boolean;
   /** Section `magnum` of the configuration. */
@@ -91,7 +93,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
         // No secret: the kubeconfig's token or key alone has more entropy than the sum.
         runAgainOn: [serverId, pulumi.unsecret(fingerprint(kubeconfig))],
       },
-      { parent: this },
+      { parent: this, dependsOn: args.cluster ?? [] },
     );
     return pulumi.all([kubeconfig, verified.stdout]).apply(([text]) => text);
   }

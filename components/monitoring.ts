@@ -2,7 +2,6 @@
  * Prometheus, Alertmanager and Grafana on the HA cluster, with alerts to Slack. Upstream analogue: the monitoring
  * addon of openstack-cluster and azimuth-ops role alertmanager_config.
  */
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config, MonitoringConfig } from "../config/schema.ts";
 import type { ExtraValues } from "../lib/extra-values.ts";
@@ -11,6 +10,7 @@ import { monitoringValues } from "../lib/monitoring-values.ts";
 import { SLACK_SECRET, slackUrls } from "../lib/slack.ts";
 import { chart } from "./chart.ts";
 import { type Connection, seedScript } from "./connection.ts";
+import { namespaceWith } from "./namespace.ts";
 
 /** Namespace that azimuth-ops uses too. */
 const NAMESPACE = "monitoring-system";
@@ -37,25 +37,9 @@ export class Monitoring extends pulumi.ComponentResource {
   constructor(name: string, args: MonitoringArgs, opts: pulumi.ComponentResourceOptions = {}) {
     super("capi-mgmt:index:Monitoring", name, {}, opts);
     const { monitoring } = args;
-    const namespace = new k8s.core.v1.Namespace(
-      `${name}-namespace`,
-      { metadata: { name: NAMESPACE } },
-      { parent: this },
-    );
-    const urls = slackUrls(monitoring.slack);
-    const slack =
-      Object.keys(urls).length === 0
-        ? []
-        : [
-            new k8s.core.v1.Secret(
-              `${name}-slack`,
-              {
-                metadata: { name: SLACK_SECRET, namespace: namespace.metadata.name },
-                stringData: pulumi.secret(urls),
-              },
-              { parent: this },
-            ),
-          ];
+    const secret = { role: "slack", name: SLACK_SECRET, content: slackUrls(monitoring.slack) };
+    const place = namespaceWith(name, NAMESPACE, secret, this);
+    const [namespace] = place;
     const prepared = seedScript(
       `${name}-volumes`,
       {
@@ -88,7 +72,7 @@ export class Monitoring extends pulumi.ComponentResource {
         timeout: monitoring.timeouts.ready,
       },
       // CRDs and volumes change before what uses them. Alertmanager mounts the secret and does not start without it.
-      { parent: this, dependsOn: [namespace, prepared, ...slack] },
+      { parent: this, dependsOn: [...place, prepared] },
     );
     this.namespace = namespace.metadata.name;
     this.registerOutputs({ namespace: this.namespace });

@@ -55,5 +55,7 @@ export function clusterProvider(
     kubeconfig: pulumi.secret(kubeconfig).apply((copy) => warnOfEnd(identity, copy)),
     clusterIdentifier: identity,
     enableServerSideApply: true,
+    // Otherwise a new credential replaces its Secret, which a protected cluster refuses, and Cluster API misses it meanwhile.
+    enableSecretMutable: true,
   });
 }

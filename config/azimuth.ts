@@ -249,6 +249,7 @@ export const AZIMUTH: readonly AzimuthVariable[] = [
   to("velero_trust_bundle", "backups.store.caCert"),
   to("velero_backup_schedule_timings", "backups.schedule"),
   to("velero_schedule_ttl", "backups.keep"),
+  to("velero_release_overrides", "extraValues.backups.values", OVERRIDES),
   to("velero_wait_timeout", "backups.timeouts.ready"),
   none("velero_backup_*", "all namespaces but those of Kubernetes itself and velero, no events, no volumes"),
   none("velero_csi_snapshot_controller_*", "no volume is backed up"),

@@ -11,9 +11,13 @@ export interface ClusterArgs {
   readonly namespace: string;
 }
 
-/** Waits for every condition of the cluster. */
+/**
+ * When new, waits until the cluster's API and workers serve; changed, until it is complete. Prints the Cluster's uid, so
+ * that another cluster of the same name shows.
+ */
 export function clusterReadyScript(
   args: ClusterArgs & {
+    /** How long to wait, as a duration. */
     readonly timeout: string;
     /** When the control plane is rolled, for a chart without the setting. 0: never. Undefined: the chart sets it. */
     readonly certificatesExpiryDays: number | undefined;
@@ -23,6 +27,15 @@ export function clusterReadyScript(
   return script(["cluster-ready"], {
     // null takes it away.
     CERTIFICATES_EXPIRY_DAYS: days === 0 ? "null" : days,
+    CLUSTER: args.cluster,
+    NAMESPACE: args.namespace,
+    READY_SECONDS: secondsOf(args.timeout),
+  });
+}
+
+/** Waits until the cluster is complete: every machine there, up to date and healthy. */
+export function clusterCompleteScript(args: ClusterArgs & { readonly timeout: string }): string {
+  return script(["cluster-complete"], {
     CLUSTER: args.cluster,
     NAMESPACE: args.namespace,
     READY_SECONDS: secondsOf(args.timeout),

@@ -4,6 +4,7 @@
  */
 import { describeValue, type Problem } from "../config/problems.ts";
 import type { Config } from "../config/schema.ts";
+import { EXTRA_VALUES_RELEASES } from "../config/sections/extraValues.ts";
 import { formatPath, type Key } from "../config/tree.ts";
 
 export type ReleaseName = keyof Config["extraValues"];
@@ -38,14 +39,10 @@ export function siteExtraValues(
   config: Pick<Config, "extraValues">,
   encryptedPaths: ReadonlySet<string>,
 ): Record<ReleaseName, ExtraValues> {
-  const of = (release: ReleaseName) => extraValuesOf(config, encryptedPaths, release);
-  return {
-    cluster: of("cluster"),
-    monitoring: of("monitoring"),
-    certManager: of("certManager"),
-    addonProvider: of("addonProvider"),
-    janitor: of("janitor"),
-  };
+  const entries = EXTRA_VALUES_RELEASES.map(
+    (release) => [release, extraValuesOf(config, encryptedPaths, release)] as const,
+  );
+  return Object.fromEntries(entries) as Record<ReleaseName, ExtraValues>;
 }
 
 /**

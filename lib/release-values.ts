@@ -3,9 +3,11 @@
  * what extra values are held against. Upstream analogue: none.
  */
 import type { Config } from "../config/schema.ts";
+import { backupValues } from "./backup-values.ts";
 import { openstackClusterValues } from "./chart-values.ts";
 import { addonProviderValues, certManagerValues, janitorValues } from "./cluster-api-values.ts";
 import type { ReleaseName } from "./extra-values.ts";
+import { collectorValues, lokiValues } from "./logs-values.ts";
 import { monitoringValues } from "./monitoring-values.ts";
 import { proxySettings } from "./proxy.ts";
 
@@ -18,7 +20,7 @@ const later = (what: string) => `<${what}>`;
  * @param authUrl the identity endpoint, of which a proxy's exceptions are computed
  */
 export function plannedValues(config: Config, authUrl: string): Record<ReleaseName, object> {
-  const { cluster } = config;
+  const { cluster, logs, backups } = config;
   const { network, apiServer, controlPlane, workers } = cluster;
   const hasNetwork = network.useSeedNetwork || network.networkId !== undefined || network.mtu !== undefined;
   const hasGroup = ({ serverGroup, serverGroupId }: typeof controlPlane | typeof workers) =>
@@ -50,5 +52,9 @@ export function plannedValues(config: Config, authUrl: string): Record<ReleaseNa
     certManager: certManagerValues,
     addonProvider: addonProviderValues,
     janitor: janitorValues(config.clusterApi),
+    logCollector: collectorValues(logs, later("name of the cluster")),
+    loki: lokiValues(logs),
+    backups:
+      backups.store === undefined ? {} : backupValues(backups, backups.store, config.monitoring.enabled),
   };
 }

@@ -30,7 +30,8 @@ function assignments(variables: Variables): string[] {
 
 /** What several scripts use. It lies on the seed once: in every script it would be a quarter of the state. */
 const LIBRARY = [
-  ...["common", "download", "cluster", "cluster-failure", "manifests", "stored-versions", "controllers"],
+  ...["common", "download", "cluster", "cluster-failure", "cluster-conditions"],
+  ...["manifests", "stored-versions", "controllers"],
 ];
 
 /**

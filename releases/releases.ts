@@ -7,7 +7,7 @@ import { loadConfig, type LoadInput } from "../config/load.ts";
 import { parseRelease } from "../config/versions.ts";
 import { valueAt } from "../config/tree.ts";
 
-/** Component of capi-helm-charts' dependencies.json to the setting that pins it here. */
+/** Component of capi-helm-charts' dependencies.json, or chart, to the setting that pins it here. */
 export const SETTINGS: Readonly<Record<string, string>> = {
   "openstack-cluster": "cluster.chart.version",
   "cluster-api": "clusterApi.core.version",
@@ -17,7 +17,19 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   "addon-provider": "clusterApi.addonProvider.version",
   "cluster-api-janitor-openstack": "clusterApi.janitor.version",
   helm: "tools.helm.version",
+  "kube-prometheus-stack": "monitoring.version",
+  "fluent-bit": "logs.collector.version",
+  loki: "logs.loki.version",
+  velero: "backups.version",
 };
+
+/** Charts that are released each by itself, with the section that has their version and repository. */
+export const CHARTS: readonly (readonly [chart: string, section: readonly string[]])[] = [
+  ["kube-prometheus-stack", ["monitoring"]],
+  ["fluent-bit", ["logs", "collector"]],
+  ["loki", ["logs", "loki"]],
+  ["velero", ["backups"]],
+];
 
 export interface Finding {
   readonly component: string;

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CommandError } from "../lib/command-error.ts";
 
-/** Milliseconds for a whole download; the largest, a chart repository's index, is a few hundred kB. */
+/** Milliseconds for a whole download; the largest, prometheus-community's index, is a few MB. */
 const TIMEOUT = 30_000;
 
 /** The text of a file, or of what a URL answers. Throws CommandError naming it. */

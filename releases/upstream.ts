@@ -4,8 +4,11 @@
  * analogue: openstack-config's generate-magnum-capi-templates.yml, which follows the same way.
  */
 import { atLeast, parseRelease } from "../config/versions.ts";
+import { valueAt } from "../config/tree.ts";
 import { mirrored } from "../lib/mirror.ts";
 import { CommandError } from "../lib/command-error.ts";
+import { kubernetesImages } from "./imageManifest.ts";
+import { CHARTS } from "./releases.ts";
 import { readMap } from "./source.ts";
 
 const release = (repository: string, version: string, file: string) =>
@@ -45,4 +48,43 @@ export async function manifestOfChart(chartVersion: string, mirror: string | und
   if (typeof version !== "string") throw new CommandError(`${dependencies}: no azimuth-images`);
   const source = manifestUrl(version, mirror);
   return { source, manifest: await readMap(source) };
+}
+
+/** Of a map, what is text. */
+export function texts(map: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(map).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+}
+
+/**
+ * The newest release of the chart openstack-cluster with what it was tested with, its images, and the newest charts of what
+ * the configuration has switched on.
+ *
+ * @param configuration of a site, or the defaults
+ * @param all also the charts of what is switched off
+ */
+export async function newestReleases(configuration: unknown, all: boolean) {
+  const mirror = valueAt(configuration, ["mirror", "url"]) as string | undefined;
+  const newest = (chart: string, section: readonly string[]) =>
+    newestChart(mirrored(valueAt(configuration, [...section, "repository"]) as string, mirror), chart);
+  const isOn = ([section = ""]: readonly string[]) =>
+    all || valueAt(configuration, [section, "enabled"]) === true;
+  const chart = await newest("openstack-cluster", ["cluster", "chart"]);
+  const charts = await Promise.all(
+    CHARTS.filter(([, section]) => isOn(section)).map(
+      async ([name, section]) => [name, await newest(name, section)] as const,
+    ),
+  );
+  const dependencies = texts(await readMap(dependenciesUrl(chart, mirror)));
+  const images = dependencies["azimuth-images"];
+  const source = images === undefined ? undefined : manifestUrl(images, mirror);
+  return {
+    releases: {
+      ...dependencies,
+      ...Object.fromEntries(charts),
+      "openstack-cluster": chart,
+    },
+    images: source === undefined ? [] : kubernetesImages(await readMap(source), source),
+  };
 }

@@ -1,9 +1,9 @@
 /**
  * Runs one layer of the tests with Node's own test runner and ends with a plain count line.
  *
- * Layers: `fast` (no root, loopback only, under two minutes), `lab` (a management cluster deployed on the small real site
- * of lab/), `lab-more` (the rest of its life), `lab-parts` (the site's parts), `fresh` (root: the machine as new), `go` (the lab's Go packages that
- * are quick to build). Further arguments narrow the run to the test files whose path contains one of them:
+ * Layers: `fast` (no root, loopback only, under two minutes), `lab` (a management cluster's life on the small real site of
+ * lab/), `lab-more` (sites of other shapes), `lab-parts` (the site's parts), `fresh` (root: the machine as new), `go` (the
+ * lab's Go packages that are quick to build). Further arguments narrow the run to the test files whose path contains one of them:
  * `npm test -- config`.
  */
 import { globSync } from "node:fs";
@@ -44,26 +44,14 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
   // promtool, which the lab's cache holds. What .ci/run runs.
-  lab: onTheLab("alertRules", "deploy"),
-  // The rest of a management cluster's life, an hour.
-  "lab-more": onTheLab(
-    ...[
-      "allowList",
-      "secrets",
-      "balancer",
-      "refusals",
-      "credentials",
-      "handover",
-      "pipeline",
-      "changes",
-      "teardown",
-      "otherSite",
-    ],
-  ),
+  lab: onTheLab(...["alertRules", "deploy", "allowList", "secrets", "credentials", "balancer", "teardown"]),
+  // Two hours: the rest of a cluster's life, then sites that are deployed anew. otherSite takes an empty site and leaves it so.
+  "lab-more": onTheLab(...["handover", "pipeline", "changes", "extras", "teardown", "otherSite", "refusals"]),
   "lab-parts": onTheLab(
     ...[
       "addonCharts",
       "controllerCharts",
+      "chartValues",
       "images",
       "commandRemote",
       "monitoring",

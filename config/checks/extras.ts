@@ -13,18 +13,23 @@ const list = (names: readonly string[]) => (names.length === 0 ? "nothing" : nam
 export const extraKinds: Check = ({ extras, cluster }) =>
   Object.entries(extras ?? {}).flatMap(([name, extra]): Problem[] => {
     if (!isMap(extra)) return [];
-    const { manifests, release, on } = extra;
-    const given = Object.keys({
-      ...(manifests === undefined ? {} : { manifests }),
-      ...(release === undefined ? {} : { release }),
-    });
+    const { manifests, release, commands, on } = extra;
+    const given = Object.entries({ manifests, release, commands }).flatMap(([kind, value]) =>
+      value === undefined ? [] : [kind],
+    );
     const isKnown = typeof manifests === "string" && manifests !== PLACEHOLDER_SECRET;
     return [
       ...when(given.length !== 1, () => ({
         path: formatPath(["extras", name]),
         problem: given.length === 0 ? "says nothing to add" : "sets options that exclude each other",
         got: list(given),
-        legal: "one of manifests, release",
+        legal: "one of manifests, release, commands",
+      })),
+      ...when(on === "seed" && (manifests !== undefined || release !== undefined), () => ({
+        path: formatPath(["extras", name, "on"]),
+        problem: "has no cluster yet",
+        got: '"seed"',
+        legal: "k3s, or commands",
       })),
       ...when(on === "cluster" && cluster?.enabled === false, () => ({
         path: formatPath(["extras", name, "on"]),
@@ -59,7 +64,7 @@ export const extrasOrder: Check = ({ extras = {} }) => {
       const same = Object.keys(extras).filter((one) => one !== name && extras[one]?.on === extras[name]?.on);
       return when(!same.includes(other), () => ({
         path,
-        problem: "is not an extra on the same cluster",
+        problem: "is not an extra in the same place",
         got: JSON.stringify(other),
         legal: list(same),
       }));

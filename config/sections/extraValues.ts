@@ -11,6 +11,9 @@ export const EXTRA_VALUES_RELEASES = [
   "certManager",
   "addonProvider",
   "janitor",
+  "logCollector",
+  "loki",
+  "backups",
 ] as const;
 
 const extra = (chart: string, azimuth: string) =>
@@ -44,4 +47,7 @@ export const extraValues = z.strictObject({
     "azimuth-ops clusterapi_addon_provider_release_overrides",
   ),
   janitor: extra("cluster-api-janitor-openstack", "azimuth-ops clusterapi_janitor_openstack_release_values"),
+  logCollector: extra("fluent-bit", "azimuth-ops capi_cluster_release_overrides, below addons.monitoring"),
+  loki: extra("loki", "azimuth-ops capi_cluster_release_overrides, below addons.monitoring"),
+  backups: extra("velero", "azimuth-ops velero_release_overrides"),
 });

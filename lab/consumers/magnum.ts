@@ -5,6 +5,7 @@
  */
 import { copyFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { tenantChartRepository } from "../kubernetes/tenantChart.ts";
 import { renderIni } from "../openstack/config.ts";
 import { endProcesses, forgetProcess, logTail, runningPid, startProcess } from "../processes.ts";
 import { runInside, sleep } from "../run.ts";
@@ -116,6 +117,8 @@ function siteSettings(venv: string, password: string): Parameters<typeof renderI
       rabbit_stream_fanout: false,
       rabbit_transient_quorum_queue: false,
     },
+    // As a site without internet has it (docs/outside.md).
+    capi_helm: { helm_chart_repo: tenantChartRepository },
     // The tenants' clusters must trust the lab's authority, as they must a site's own.
     drivers: { openstack_ca_file: paths.ca },
   };

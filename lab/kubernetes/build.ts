@@ -4,7 +4,16 @@
  * Upstream analogue: the binaries in the releases of Kubernetes, containerd, k3s and the controllers.
  */
 import { createHash } from "node:crypto";
-import { cpSync, linkSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join, relative } from "node:path";
 import { type Part, ensurePart } from "../prepare/cache.ts";
 import { run } from "../run.ts";
@@ -79,12 +88,14 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
         await group.generate(copy);
       }
       const cwd = group.generate ? copy : group.module;
+      const overlay = group.carried && (await layOver(group.carried, group.module, dir, note));
       let fetched = 0;
       let compiled = 0;
       for (const names of rounds(group.programs)) {
         mkdirSync(out, { recursive: true });
         const packages = names.map((name) => group.programs[name] as string);
         const options = ["-v", "-buildvcs=false", "-ldflags", linkerFlags(group), "-o", `${out}/`];
+        if (overlay) options.push("-overlay", overlay);
         note("compiling");
         // It names each package it has finished, cached ones not, which is the only progress there is.
         await run("go", ["build", ...options, ...packages], {
@@ -101,23 +112,23 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
         rmSync(out, { recursive: true });
       }
       rmSync(copy, { recursive: true, force: true });
-      if (group.carried) await carry(group.carried, dir, note);
+      if (overlay) rmSync(overlay);
     },
   };
 }
 
-/** Puts programs behind the one that carries them. */
-async function carry(
-  { by, from, programs }: NonNullable<ProgramGroup["carried"]>,
+/** Lays programs of another group into the folder whose files a program embeds. Returns the file that tells Go of it. */
+async function layOver(
+  { folder, from, programs }: NonNullable<ProgramGroup["carried"]>,
+  module: string,
   dir: string,
   note: Note,
-): Promise<void> {
+): Promise<string> {
   const others = await buildGroup(from, note);
-  const bare = join(dir, `${by}.bare`);
-  renameSync(join(dir, by), bare);
-  const files = [bare, ...programs.map((name) => join(others, name))];
-  await run("go", ["run", "./cmd/bundle", "-o", join(dir, by), ...files], { cwd: sourceDir });
-  rmSync(bare);
+  const replace = programs.map((name) => [join(module, folder, name), join(others, name)]);
+  const overlay = join(dir, "overlay.json");
+  writeFileSync(overlay, JSON.stringify({ Replace: Object.fromEntries(replace) as unknown }));
+  return overlay;
 }
 
 /** Version of Go. It is asked in a folder with a go.mod, whose toolchain line counts. */

@@ -92,13 +92,12 @@ export const nodeImages: readonly Image[] = [
     entrypoint: ["/usr/local/bin/etcd"],
     ...preloaded,
   },
-  {
-    reference: `ghcr.io/flannel-io/flannel:${tag("github.com/flannel-io/flannel")}`,
-    programs: { "/opt/bin/flanneld": "flanneld", "/opt/bin/cniconf": "cniconf" },
-    entrypoint: ["/opt/bin/flanneld"],
-    base: "iptables",
-    ...preloaded,
-  },
+  simple(
+    `ghcr.io/flannel-io/flannel:${tag("github.com/flannel-io/flannel")}`,
+    "flanneld",
+    "/opt/bin/flanneld",
+    { ...preloaded, base: "iptables" },
+  ),
   simple(
     "registry.k8s.io/provider-os/openstack-cloud-controller-manager:v1.36.0",
     "openstack-cloud-controller-manager",

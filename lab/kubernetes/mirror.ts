@@ -23,12 +23,14 @@ import { sha256 } from "../prepare/cache.ts";
 import { run } from "../run.ts";
 import { addresses, kubernetesVersion, ports, projectDir } from "../site.ts";
 import { emptyDisk, file as emptyDiskFile } from "./emptyDisk.ts";
+import { addTenantChart, tenantDefaults } from "./tenantChart.ts";
 
 /** Programs the mirror is made with, and of. */
 export interface MirrorTools {
   /** The lab's k3s, which is kubectl too. */
   k3s: string;
   helm: string;
+  crictl: string;
 }
 
 type Note = (message: string) => void;
@@ -44,6 +46,7 @@ export const mirrored = {
   certManager: "v1.21.2",
   prometheusOperator: "v0.94.1",
   metricsServer: "v0.9.0",
+  criTools: "v1.36.0",
   azimuthImages: "0.32.0",
 } as const;
 
@@ -130,6 +133,7 @@ export const binaries = {
   k3sSums: `github.com/k3s-io/k3s/releases/download/${mirrored.k3s}/sha256sum-amd64.txt`,
   kubectl: `dl.k8s.io/release/${mirrored.kubectl}/bin/linux/amd64/kubectl`,
   helm: `get.helm.sh/helm-${mirrored.helm}-linux-amd64.tar.gz`,
+  crictl: `github.com/kubernetes-sigs/cri-tools/releases/download/${mirrored.criTools}/crictl-${mirrored.criTools}-linux-amd64.tar.gz`,
 } as const;
 
 /** Where a release of capi-helm-charts and one of azimuth-images say what they are made of. */
@@ -173,6 +177,8 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
       progress(`charts of ${repository}`);
       await addCharts(next, tools, work, repository, charts, sources);
     }
+    progress("the chart for tenants' clusters");
+    await addTenantChart(next, tools.helm, join(chartsDir, "openstack-cluster"), work);
     progress("what upstream released together");
     addReleases(next);
     writeFileSync(join(next, record), `${JSON.stringify({ key, files: listFiles(next) }, null, 2)}\n`);
@@ -186,8 +192,10 @@ export async function buildMirror(outDir: string, tools: MirrorTools, progress: 
 
 /** Hash of all that the mirror's content depends on. */
 export async function mirrorKey(tools: MirrorTools): Promise<string> {
-  const hash = createHash("sha256").update(JSON.stringify({ mirrored, modules, manifests, repositories }));
-  for (const file of [import.meta.filename, emptyDiskFile, tools.k3s, tools.helm])
+  const hash = createHash("sha256").update(
+    JSON.stringify({ mirrored, modules, manifests, repositories, tenantDefaults }),
+  );
+  for (const file of [import.meta.filename, emptyDiskFile, ...Object.values<string>({ ...tools })])
     hash.update(await sha256(file));
   for (const dir of [chartsDir, manifestsDir]) {
     for (const path of listFiles(dir)) hash.update(`${path}\n`).update(readFileSync(join(dir, path)));
@@ -238,17 +246,22 @@ async function addBinaries(root: string, tools: MirrorTools, work: string): Prom
   const digest = await sha256(tools.k3s);
   writeFileSync(join(root, binaries.k3sSums), `${digest}  k3s\n`);
   writeFileSync(join(root, `${binaries.kubectl}.sha256`), digest); // upstream's has no line feed either
-  const folder = join(work, "linux-amd64");
-  mkdirSync(folder);
-  copyFileSync(tools.helm, join(folder, "helm"));
-  const archive = join(root, binaries.helm);
-  mkdirSync(dirname(archive), { recursive: true });
-  // Owner and time fixed: the same helm gives the same archive.
+  const helm = join(root, binaries.helm);
+  await archive(helm, join(work, "helm"), "linux-amd64/helm", tools.helm);
+  writeFileSync(`${helm}.sha256sum`, `${await sha256(helm)}  ${helm.split("/").at(-1)}\n`);
+  const crictl = join(root, binaries.crictl);
+  await archive(crictl, join(work, "crictl"), "crictl", tools.crictl);
+  writeFileSync(`${crictl}.sha256`, await sha256(crictl));
+}
+
+/** An archive of one program; owner and time fixed, so that the same program gives the same archive. */
+async function archive(file: string, work: string, member: string, program: string): Promise<void> {
+  for (const folder of [dirname(file), dirname(join(work, member))]) mkdirSync(folder, { recursive: true });
+  copyFileSync(program, join(work, member));
   await run("tar", [
     ...["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--mode=755"],
-    ...["--use-compress-program=gzip -n", "-C", work, "-cf", archive, "linux-amd64"],
+    ...["--use-compress-program=gzip -n", "-C", work, "-cf", file, member.split("/")[0] ?? ""],
   ]);
-  writeFileSync(`${archive}.sha256sum`, `${await sha256(archive)}  ${archive.split("/").at(-1)}\n`);
 }
 
 async function kustomize(tools: MirrorTools, folder: string): Promise<string> {

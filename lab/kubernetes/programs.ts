@@ -21,8 +21,8 @@ export interface ProgramGroup {
   generate?: (folder: string) => Promise<void>;
   /** Go variables the linker sets: path of the variable → value. */
   values: Readonly<Record<string, string>>;
-  /** A program of another group's programs: they are put behind it (cmd/bundle), as k3s carries what it starts. */
-  carried?: { by: string; from: ProgramGroup; programs: readonly string[] };
+  /** Another group's programs, embedded by what lies above a folder of our sources: k3s carries what it starts. */
+  carried?: { folder: string; from: ProgramGroup; programs: readonly string[] };
   /** Folders of our own sources that it is made from, relative to `module`; go.mod and go.sum always are. */
   sources: readonly string[];
 }
@@ -124,12 +124,11 @@ const nodesAndControllers: ProgramGroup = {
     "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion": moduleVersion(
       "github.com/containernetworking/plugins",
     ),
-    "github.com/flannel-io/flannel/pkg/version.Version": moduleVersion("github.com/flannel-io/flannel"),
     [`${clusterApi}/version.gitVersion`]: moduleVersion(clusterApi),
     [`${certManager}/pkg/util.AppVersion`]: moduleVersion(certManager),
     "sigs.k8s.io/cri-tools/pkg/version.Version": moduleVersion("sigs.k8s.io/cri-tools"),
   },
-  sources: upstreamMains.map((name) => `cmd/${name}`),
+  sources: [...upstreamMains.map((name) => `cmd/${name}`), "cni"],
 };
 
 /** Folder of the second go.mod. */
@@ -182,17 +181,13 @@ const ownPackages = readdirSync(sourceDir, { withFileTypes: true }).flatMap((ent
 export const own: ProgramGroup = {
   name: "programs-lab",
   module: sourceDir,
-  programs: named(
-    "./cmd",
-    ownPrograms.filter((name) => name !== "bundle"),
-  ),
+  programs: named("./cmd", ownPrograms),
   values: {
     ...kubernetesValues(k3sRelease),
-    "capi-mgmt/lab/kubernetes/version.Release": k3sRelease,
     ...containerdVersion,
   },
   carried: {
-    by: "k3s",
+    folder: "bundle/programs",
     from: nodesAndControllers,
     programs: ["containerd-shim-runc-v2", "bridge", "host-local", "loopback", "portmap", "crictl"],
   },

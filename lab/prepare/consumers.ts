@@ -8,6 +8,7 @@ import { run } from "../run.ts";
 import { projectDir } from "../site.ts";
 import { ensurePart, type Part } from "./cache.ts";
 import { ensurePackages } from "./packages.ts";
+import { buildVenv } from "./python.ts";
 
 const folder = join(projectDir, "lab", "consumers");
 const requirements = join(folder, "requirements.txt");
@@ -19,14 +20,7 @@ async function consumersPart(): Promise<Part> {
     name: "consumers",
     key: `${readFileSync(requirements, "utf8")}${readFileSync(constraints, "utf8")}${version}\n`,
     tree: "venv",
-    async build(dir, note) {
-      const venv = join(dir, "venv");
-      note("python3 -m venv");
-      await run("python3", ["-m", "venv", venv]);
-      const options = ["--disable-pip-version-check", "--progress-bar=off"];
-      const pip = ["install", ...options, "-r", requirements, "-c", constraints];
-      await run(join(venv, "bin", "pip"), pip, { onLine: note });
-    },
+    build: (dir, note) => buildVenv(dir, [{ words: ["-c", constraints, "-r", requirements] }], note),
   };
 }
 

@@ -38,7 +38,11 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const seedBase = part("seed base", seedBasePart()).then((dir) => join(dir, "rootfs"));
   const mirror = Promise.all([programs, helm]).then(([{ folder }, helmPath]) =>
     progress.step("release mirror", (note) =>
-      prepareMirror({ k3s: join(folder, "k3s"), helm: helmPath }, note, verify),
+      prepareMirror(
+        { k3s: join(folder, "k3s"), helm: helmPath, crictl: join(folder, "crictl") },
+        note,
+        verify,
+      ),
     ),
   );
   const nodeBase = Promise.all([programs, seedBase, prometheus, helm, alertmanager]).then(

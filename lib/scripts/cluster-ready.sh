@@ -1,51 +1,7 @@
 #!/bin/bash
-# The HA cluster as Cluster API sees it, from k3s: waits until it is ready.
-#   CLUSTER, NAMESPACE, READY_SECONDS, CERTIFICATES_EXPIRY_DAYS (empty: the chart says it); cluster.sh, cluster-failure.sh
-# Upstream analogue: azimuth-ops role capi_cluster, whose conditions these are. Ours: ScalingUp and ControlPlaneMachinesReady,
-# for Available is True as soon as the first control plane machine serves, and the last one is made but not yet joined when
-# ScalingUp ends. Who is handed the cluster before has an etcd without a majority to lose.
-
-label=capi.stackhpc.com/cluster
-kinds=clusters.cluster.x-k8s.io,kubeadmcontrolplanes.controlplane.cluster.x-k8s.io,machinedeployments.cluster.x-k8s.io,helmreleases.addons.stackhpc.com,manifests.addons.stackhpc.com
-wanted="Available=True RollingOut=False ScalingUp=False ControlPlaneMachinesReady=True ControlPlaneMachinesUpToDate=True ControlPlaneAvailable=True WorkerMachinesUpToDate=True WorkersAvailable=True"
-
-# snapshot: tab-separated lines, "object" and then its "condition" lines. Messages may run over several lines.
-snapshot() {
-  kubectl get "$kinds" --namespace "$NAMESPACE" --selector "$label=$CLUSTER" --output \
-    'jsonpath={range .items[*]}{"object\t"}{.kind}{"\t"}{.metadata.name}{"\t"}{.metadata.generation}{"\t"}{.status.observedGeneration}{"\t"}{.status.phase}{"\n"}{range .status.conditions[*]}{"condition\t"}{.type}{"\t"}{.status}{"\t"}{.reason}{"\t"}{.message}{"\n"}{end}{end}'
-}
-
-# unmet < SNAPSHOT: one line for each thing that is not yet as it has to be
-unmet() {
-  awk -F '\t' -v wanted="$wanted" -v cluster="$CLUSTER" '
-    function close_cluster(  i) {
-      if (kind != "Cluster") return
-      for (i = 1; i <= count; i++) {
-        split(list[i], pair, "=")
-        if (state[pair[1]] != pair[2]) print pair[1] " is " (state[pair[1]] == "" ? "not reported" : state[pair[1]]) ", not " pair[2] detail[pair[1]]
-      }
-    }
-    BEGIN { count = split(wanted, list, " ") }
-    $1 == "object" {
-      close_cluster(); kind = $2; delete state; delete detail
-      seen[kind]++
-      # A change that a controller has not looked at yet leaves the old conditions standing.
-      if ((kind == "KubeadmControlPlane" || kind == "MachineDeployment") && $5 < $4) print kind " " $3 " has not been looked at since its last change"
-      if (kind == "MachineDeployment" && $6 != "Running") print kind " " $3 " is " ($6 == "" ? "not started" : $6) ", not Running"
-      if ((kind == "HelmRelease" || kind == "Manifests") && $6 != "Deployed") print "addon " $3 " is " ($6 == "" ? "not started" : $6) ", not Deployed"
-      next
-    }
-    $1 == "condition" { type = $2; state[type] = $3; detail[type] = ($4 == "" ? "" : " (" $4 ")") ($5 == "" ? "" : ": " $5); next }
-    NF { detail[type] = detail[type] " " $0 }
-    END {
-      close_cluster()
-      if (!seen["Cluster"]) print "Cluster " cluster " does not exist"
-      if (!seen["MachineDeployment"]) print "no MachineDeployment exists"
-    }'
-}
-
-# brief < UNMET: the first thing in a line that fits on a screen, and how many more there are
-brief() { awk 'NR == 1 { first = length($0) > 120 ? substr($0, 1, 119) "…" : $0 } END { print first (NR > 1 ? " (and " NR - 1 " more)" : "") }'; }
+# A new HA cluster: waits until it serves, so that what runs on it is made while its control plane grows. A changed one: waits
+# until it is complete, so that what runs on it is left alone while machines are rolled. Prints the Cluster's uid.
+#   CLUSTER, NAMESPACE, READY_SECONDS, CERTIFICATES_EXPIRY_DAYS (empty: the chart says it); cluster-conditions.sh
 
 # roll_before_expiry: the chart's releases up to 0.27.0 have no value for it. An upgrade leaves it as it is: for kinds that it
 # does not know Helm patches what differs between the old and the new manifest, and neither has this field (createPatch in
@@ -57,32 +13,14 @@ roll_before_expiry() {
     fail "could not set when the control plane of cluster $CLUSTER is rolled (setting cluster.controlPlane.certificatesExpiryDays)"
 }
 
-on_create() {
-  local end state pending last='' settled=
+# ready AWAIT: after AWAIT, a wait of cluster-conditions.sh
+ready() {
   use_cluster
   roll_before_expiry
-  end=$(deadline "$READY_SECONDS")
-  while :; do
-    if state=$(snapshot 2>&1); then pending=$(unmet <<< "$state"); else pending="k3s does not answer: $state"; fi
-    if [[ -z $pending ]]; then
-      # Seen twice: the Cluster sums up its parts a moment after they change.
-      [[ -z $settled ]] || break
-      settled=yes
-      sleep 3
-      continue
-    fi
-    settled=
-    if [[ $pending != "$last" ]]; then
-      say "waiting for cluster $CLUSTER: $(brief <<< "$pending")"
-      last=$pending
-    fi
-    if ! before "$end"; then
-      say "$pending"
-      show_failure
-      fail "cluster $CLUSTER is not ready after $READY_SECONDS s (setting cluster.timeouts.ready)"
-    fi
-    sleep 2
-  done
+  "$1"
   say "cluster $CLUSTER is ready"
   kubectl get clusters.cluster.x-k8s.io "$CLUSTER" --namespace "$NAMESPACE" --output 'jsonpath={.metadata.uid}'
 }
+
+on_create() { ready await_serving; }
+on_update() { ready await_complete; }

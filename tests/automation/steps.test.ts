@@ -132,6 +132,24 @@ test("a refresh finds what differs and what is gone, and neither counts as a cha
   assert.equal(changeCount({ same: 3, create: 2, delete: 1 }), 3);
 });
 
+test("the command refresh ends a step with what it found: named, with the resource, as drift", () => {
+  const recorder = new Recorder();
+  const state = { old: { outputs: { size: 1 } }, new: { outputs: { size: 2 } } };
+  const detailedDiff = { size: { diffKind: "update" as DiffKind, inputDiff: false } };
+  for (const name of ["same", "gone", "changed"]) recorder.add(pre(metadata("refresh", name, state)));
+  recorder.add(end(metadata("same", "same", { old: {}, new: {} })));
+  recorder.add(end(metadata("delete", "gone", { old: {} })));
+  recorder.add(end(metadata("update", "changed", { ...state, detailedDiff })));
+  assert.deepEqual(
+    recorder.drift.map(({ name, op, changes }) => [name, op, changes[0]?.old, changes[0]?.new]),
+    [
+      ["gone", "delete", undefined, undefined],
+      ["changed", "update", 1, 2],
+    ],
+  );
+  assert.ok(recorder.steps.every(({ op, ended }) => op === "refresh" && ended !== undefined));
+});
+
 test("what is said is told once, without colour marks, nothing of the debug messages, secrets of outputs concealed", () => {
   const events: EngineEvent[] = [];
   const recorder = new Recorder({ onEvent: (heard) => void events.push(heard) });

@@ -248,6 +248,9 @@ test("the cluster's kubeconfig is read once it is ready, and is a secret; the AP
   const cluster = new HaCluster("cluster", haArgs(), providers());
   await recording.settled();
   assert.ok(recording.get("cluster-kubeconfig").dependsOn.includes("cluster-ready"));
+  // What is made on the cluster does not wait for the rest of its control plane.
+  assert.ok(recording.get("cluster-complete").dependsOn.includes("cluster-ready"));
+  assert.ok(!recording.get("cluster-kubeconfig").dependsOn.includes("cluster-complete"));
   assert.equal(recording.get("cluster-kubeconfig").inputs["logging"], "none");
   assert.equal(await pulumi.isSecret(cluster.kubeconfig), true);
   assert.equal(await pulumi.isSecret(cluster.apiServerAddress), false);

@@ -64,6 +64,8 @@ inBothModes(
       assert.ok(isSecret(inputs["kubeconfig"]));
       // An object that was changed on the cluster is taken back, and not refused as existing.
       assert.equal(inputs["enableServerSideApply"], "true");
+      // A Secret with another content is changed and not replaced: a protected one could not be.
+      assert.equal(inputs["enableSecretMutable"], "true");
     }
   },
 );

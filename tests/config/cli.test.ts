@@ -137,11 +137,11 @@ test("--values prints what a release is given, extra values merged in, secrets h
   const all = run("extra").stdout;
   assert.match(all, /extraValues\.cluster\.values\.clusterAnnotations\.owner +Pulumi\.extra\.yaml +me/);
   assert.match(all, /extraValues\.cluster\.values\.oidc\.clientId +Pulumi\.extra\.yaml +\[secret\]/);
-  const unknown = run("extra", "--values", "loki");
+  const unknown = run("extra", "--values", "flux");
   assert.equal(unknown.status, 64);
   assert.match(
     unknown.stderr,
-    /--values takes one of cluster, monitoring, certManager, addonProvider, janitor, not loki/,
+    /--values takes one of cluster, monitoring, certManager, addonProvider, janitor, logCollector, loki, backups, not flux/,
   );
 });
 

@@ -19,7 +19,9 @@ import {
   repositories,
   upstreamCharts,
 } from "../../lab/kubernetes/mirror.ts";
+import { moduleVersion } from "../../lab/kubernetes/programs.ts";
 import { mirrorFile } from "../../lab/services/mirrorPath.ts";
+import { TOOL_SOURCES } from "../../lib/more-tools.ts";
 import { mirrored as onMirror, releases } from "../../lib/mirror.ts";
 
 type Tree = { [key: string]: Tree | string };
@@ -60,6 +62,13 @@ test("binaries are where the program downloads them", () => {
     binaries.kubectl,
   );
   assert.equal(file(`${releases.helm(setting("tools", "helm", "version"))}-amd64.tar.gz`), binaries.helm);
+  const crictl = TOOL_SOURCES.crictl(setting("tools", "crictl", "version"));
+  for (const [address, suffix] of [
+    [crictl.url, ""],
+    [crictl.sums ?? "", ".sha256"],
+  ] as const)
+    assert.equal(file(address.replaceAll("ARCH", "amd64")), `${binaries.crictl}${suffix}`);
+  assert.equal(mirrored.criTools, moduleVersion("sigs.k8s.io/cri-tools"));
 });
 
 test("manifests are where the program downloads them", () => {

@@ -4,31 +4,10 @@
  * Does not prove that what is rendered runs: deploying does.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { parse, parseAllDocuments } from "yaml";
-import { ensurePart } from "../../lab/prepare/cache.ts";
-import { goParts } from "../../lab/prepare/parts.ts";
-import { run } from "../../lab/run.ts";
-import { projectDir } from "../../lab/site.ts";
+import { before, test } from "node:test";
+import { parse } from "yaml";
+import { addonOf, type KubernetesObject, rendered } from "../support/helm.ts";
 
-interface KubernetesObject {
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly stringData?: Readonly<Record<string, string>>;
-  readonly spec?: {
-    readonly chart?: { readonly name: string };
-    readonly releaseName?: string;
-    readonly targetNamespace?: string;
-    readonly manifestSources?: readonly { readonly template: string }[];
-  };
-}
-
-const charts = join(projectDir, "lab", "charts");
-const dir = mkdtempSync(join(tmpdir(), "capi-mgmt-charts-"));
-let helm: string;
 let cluster: KubernetesObject[];
 
 const VALUES = {
@@ -48,33 +27,17 @@ const VALUES = {
   },
 };
 
-/** Renders a chart; values may be several files' worth, the last one wins. */
-async function render(chart: string, release: string, namespace: string, ...values: (object | string)[]) {
-  const files = values.map((content, index) => {
-    const file = join(dir, `${release}-${index}.yaml`);
-    writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
-    return ["--values", file];
-  });
-  const rendered = await run(helm, [
-    ...["template", release, join(charts, chart), "--namespace", namespace],
-    ...files.flat(),
-  ]);
-  return parseAllDocuments(rendered.stdout).map((document) => document.toJS() as KubernetesObject);
-}
-
-const found = (kind: string, name: string) => {
-  const object = cluster.find((item) => item.kind === kind && item.metadata.name === `site-${name}`);
-  assert.ok(object, `${kind} ${name}`);
-  return object;
+/** The template of what the cluster is given as manifests. */
+const template = (name: string) => {
+  const object = cluster.find(
+    ({ kind, metadata }) => kind === "Manifests" && metadata.name === `site-${name}`,
+  );
+  const sources = object?.spec?.["manifestSources"] as { template: string }[] | undefined;
+  return sources?.[0]?.template ?? "";
 };
 
 before(async () => {
-  helm = join(await ensurePart(goParts.helm(), () => undefined), "helm");
-  cluster = await render("openstack-cluster", "site", "default", VALUES);
-});
-
-after(() => {
-  rmSync(dir, { recursive: true, force: true });
+  cluster = await rendered("openstack-cluster", "site", "default", VALUES);
 });
 
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
@@ -92,34 +55,43 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
 
 for (const [name, expected] of Object.entries(EXPECTED)) {
   test(`${name} renders with the values it gets and refuses a misspelt one`, async () => {
-    const release = found("HelmRelease", name).spec;
-    const values = Object.values(found("Secret", `${name}-config`).stringData ?? {}).map((text) =>
-      text.replace(/\{\{ cluster\.spec\.controlPlaneEndpoint\.(\w+) \}\}/g, (_, field) =>
-        field === "port" ? "6443" : "203.0.113.103",
-      ),
-    );
-    const chart = release?.chart?.name ?? "";
-    const namespace = release?.targetNamespace ?? "";
-    const objects = await render(chart, name, namespace, ...values);
+    const addon = addonOf(cluster, name);
+    assert.ok(addon !== undefined);
+    const { chart, namespace, values } = addon;
+    const objects = await rendered(chart, name, namespace, ...values);
     const running = objects.filter(({ kind }) => /Set|Deployment|CronJob|CSIDriver/.test(kind));
     assert.deepEqual(running.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort(), expected);
-    await assert.rejects(render(chart, name, namespace, ...values, { mispelt: true }), /mispelt/);
+    await assert.rejects(rendered(chart, name, namespace, ...values, { mispelt: true }), /mispelt/);
   });
 }
 
+test("a group that scales by itself has bounds and no count, which the autoscaler would fight with", async () => {
+  const nodeGroups = [
+    { name: "md-0", machineCount: 3 },
+    { name: "burst", autoscale: true, machineCountMin: 0, machineCountMax: 6 },
+  ];
+  const objects = await rendered("openstack-cluster", "site", "default", VALUES, { nodeGroups });
+  const group = (name: string) =>
+    objects.find(({ kind, metadata }) => kind === "MachineDeployment" && metadata.name === `site-${name}`);
+  const [burst, fixed] = [group("burst"), group("md-0")];
+  const bound = (name: string) =>
+    burst?.metadata.annotations?.[`cluster.x-k8s.io/cluster-api-autoscaler-node-group-${name}-size`];
+  assert.deepEqual([bound("min"), bound("max"), burst?.spec?.["replicas"]], ["0", "6", undefined]);
+  assert.deepEqual([fixed?.metadata.annotations, fixed?.spec?.["replicas"]], [undefined, 3]);
+});
+
 test("flannel gets the cluster's pod network and the API's address", async () => {
-  const [defaults] = Object.values(found("Secret", "cni-calico-config").stringData ?? {});
-  const text = (defaults ?? "").replace(/'\{\{ cluster\.spec\.controlPlaneEndpoint\.\w+ \}\}'/g, '"7777"');
-  const objects = JSON.stringify(await render("tigera-operator", "cni-calico", "tigera-operator", text));
-  assert.match(objects, /\\"Network\\": \\"172\.16\.0\.0\/13\\"/);
-  assert.match(objects, /"name":"KUBERNETES_SERVICE_HOST","value":"7777"/);
-  await assert.rejects(render("tigera-operator", "cni-calico", "tigera-operator"), /ipPools/);
+  const { values = [] } = addonOf(cluster, "cni-calico") ?? {};
+  const place = ["tigera-operator", "cni-calico", "tigera-operator"] as const;
+  const objects = JSON.stringify(await rendered(...place, ...values));
+  assert.match(objects, /\\"Network\\":\\"172\.16\.0\.0\/13\\"/);
+  assert.match(objects, /"name":"KUBERNETES_SERVICE_HOST","value":"203\.0\.113\.103"/);
+  await assert.rejects(rendered(...place), /ipPools/);
 });
 
 test("the cloud's settings are those that the real chart renders", () => {
-  const [source] = found("Manifests", "cloud-config").spec?.manifestSources ?? [];
   assert.equal(
-    source?.template,
+    template("cloud-config"),
     `apiVersion: v1
 kind: Secret
 metadata:
@@ -153,8 +125,7 @@ stringData:
 });
 
 test("volumes of the default class are made where their pod is, deleted with their claim, and grow", () => {
-  const [source] = found("Manifests", "csi-cinder-storageclass").spec?.manifestSources ?? [];
-  assert.deepEqual(parse(source?.template ?? ""), {
+  assert.deepEqual(parse(template("csi-cinder-storageclass")), {
     apiVersion: "storage.k8s.io/v1",
     kind: "StorageClass",
     metadata: {

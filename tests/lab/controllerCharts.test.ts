@@ -3,28 +3,12 @@
  * take the program's values and refuse others. Real helm. Does not prove that what is rendered runs: deploying does.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { parseAllDocuments } from "yaml";
+import { test } from "node:test";
 import { controllerImages, monitoringImages } from "../../lab/kubernetes/images.ts";
-import { ensurePart } from "../../lab/prepare/cache.ts";
-import { goParts } from "../../lab/prepare/parts.ts";
-import { run } from "../../lab/run.ts";
-import { projectDir } from "../../lab/site.ts";
 import { monitoringValues } from "../../lib/monitoring-values.ts";
+import { rendered, renderedText } from "../support/helm.ts";
 
-interface KubernetesObject {
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: Readonly<Record<string, unknown>>;
-}
-
-const dir = mkdtempSync(join(tmpdir(), "capi-mgmt-charts-"));
 const images = new Set([...controllerImages, ...monitoringImages].map(({ reference }) => reference));
-let helm: string;
 
 const MONITORING = monitoringValues({
   enabled: true,
@@ -38,40 +22,25 @@ const MONITORING = monitoringValues({
   timeouts: { ready: "10m" },
 });
 
-async function render(chart: string, values: object): Promise<{ text: string; objects: KubernetesObject[] }> {
-  const file = join(dir, "values.json");
-  writeFileSync(file, JSON.stringify(values));
-  const folder = join(projectDir, "lab", "charts", chart);
-  const { stdout } = await run(helm, ["template", chart, folder, "--namespace", "some", "--values", file]);
-  const objects = parseAllDocuments(stdout).map((document) => document.toJS() as KubernetesObject | null);
-  return { text: stdout, objects: objects.filter((object) => object !== null) };
-}
-
-before(async () => {
-  helm = join(await ensurePart(goParts.helm(), () => undefined), "helm");
-});
-after(() => {
-  rmSync(dir, { recursive: true, force: true });
-});
-
 for (const [chart, values] of [
   ["cluster-api-addon-provider", {}],
   ["cluster-api-janitor-openstack", { defaultVolumesPolicy: "keep", retryDefaultDelay: 5 }],
   ["kube-prometheus-stack", MONITORING],
 ] as const) {
   test(`${chart}: every image is one that the lab makes, and an unknown value is refused`, async () => {
-    const { text } = await render(chart, values);
+    const text = await renderedText(chart, chart, "some", values);
     const named = [...text.matchAll(/(?:image: |config-reloader=)"?([^"\s]+)"?$/gm)].map(
       ([, image]) => image,
     );
     assert.ok(named.length > 0);
     for (const image of named) assert.ok(images.has(String(image)), image);
-    await assert.rejects(render(chart, { ...values, misspelt: true }), /misspelt/);
+    await assert.rejects(renderedText(chart, chart, "some", { ...values, misspelt: true }), /misspelt/);
   });
 }
 
 test("kube-prometheus-stack: the program's settings reach Prometheus, Alertmanager and the rules", async () => {
-  const { objects } = await render("kube-prometheus-stack", MONITORING);
+  const chart = "kube-prometheus-stack";
+  const objects = await rendered(chart, chart, "some", MONITORING);
   const of = (kind: string) => objects.filter((object) => object.kind === kind);
   const spec = (kind: string) => of(kind)[0]?.spec ?? {};
   const { retention, retentionSize, persistentVolumeClaimRetentionPolicy, storage } = spec("Prometheus");

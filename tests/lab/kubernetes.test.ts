@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -35,15 +35,23 @@ async function start(): Promise<number> {
   return seconds;
 }
 
-/** Resident memory in MiB and processor seconds so far. */
+/** Memory that is its own in MiB and processor seconds so far, of the server with the programs it started. */
 function usage(): { memory: number; cpu: number } {
-  const pid = server?.pid;
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return {
-    memory: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
-    cpu: (Number(fields[11]) + Number(fields[12])) / 100,
-  };
+  const parent = String(server?.pid);
+  const children = readdirSync(`/proc/${parent}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${parent}/task/${thread}/children`, "utf8").split(" ").filter(Boolean),
+  );
+  return [parent, ...children].reduce(
+    ({ memory, cpu }, pid) => {
+      const status = readFileSync(`/proc/${pid}/status`, "utf8");
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+      return {
+        memory: memory + Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1024,
+        cpu: cpu + (Number(fields[11]) + Number(fields[12])) / 100,
+      };
+    },
+    { memory: 0, cpu: 0 },
+  );
 }
 
 const kubectl = (...args: string[]) =>
@@ -68,9 +76,9 @@ test("the Go tests pass", { timeout: 30 * 60_000 }, async () => {
 test("the binary needs no library, and carries what it starts", async () => {
   const { stdout } = await run("ldd", [k3s], { allowFailure: true });
   assert.doesNotMatch(stdout, /=>/);
-  const carried = await run("python3", ["-m", "zipfile", "--list", k3s]);
+  const content = readFileSync(k3s);
   for (const name of ["bridge", "containerd-shim-runc-v2", "crictl", "host-local", "loopback", "portmap"])
-    assert.match(carried.stdout, new RegExp(`^${name} `, "m"));
+    assert.ok(content.includes(`programs/${name}`), name);
 });
 
 test("it says the versions that k3s and kubectl of the same release say", async () => {

@@ -3,8 +3,9 @@
  * and a key pair of the operator's; machines that boot from volumes, in a network that Cluster API makes; etcd on volumes
  * of its own. Deployed, used, brought to a newer Kubernetes, destroyed; what was there before is there after.
  *
- * Comes after teardown.test.ts: nothing may be deployed. Does not prove that a machine's root file system lies on its
- * volume, nor an upgrade by kubeadm (lab/README.md: a boot volume of the lab is empty, and no node is booted).
+ * Comes after teardown.test.ts: nothing may be deployed. Starts the lab anew with nodes of two Kubernetes versions. Does not
+ * prove that a machine's root file system lies on its volume (lab/README.md: a boot volume of the lab is empty), nor what a
+ * newer Kubernetes changes: the lab's second version is the same code.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -49,6 +50,9 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     list.filter(({ Name }) => Name.startsWith(OPERATOR));
 
   before(() => {
+    const stopped = lab("stop");
+    assert.equal(stopped.status, 0, stopped.stderr);
+    process.env["CAPI_LAB_KUBERNETES"] = NEXT_KUBERNETES;
     enterLab();
     assert.deepEqual(servers(), [], "teardown.test.ts comes first");
     const network = create<{ id: string }>("network", "create", OPERATOR);

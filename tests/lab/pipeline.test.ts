@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -235,7 +236,10 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     const state = await stateETag();
     const { jobs, printed: log } = await run("push", {}, ["deploy lab"]);
     assert.equal(jobs.get("deploy lab"), 4, log);
-    assert.match(log, /(update|replace) urn:pulumi:lab::capi-mgmt::\S+::monitoring-slack stringData/);
+    assert.match(
+      log,
+      /(update|replace) urn:pulumi:lab::capi-mgmt::\S+::monitoring-slack data\.slack-api-url/,
+    );
     assert.equal(await stateETag(), state);
     ci.git("reset", "--quiet", "--hard", mergeCommit);
   });
@@ -335,7 +339,12 @@ describe("the GitLab pipeline", { skip: process.getuid?.() === 0 ? false : "the 
     assert.ok(files.length > 10);
     for (const entry of files) {
       const path = join(entry.parentPath, entry.name);
-      assertClean(readFileSync(path, "latin1"), secrets, path);
+      const text = readFileSync(path, "latin1");
+      // A job's checkout has the lab's sources, which hold its passphrase.
+      const [, source] = /\/builds\/[^/]+\/(.*)$/.exec(path) ?? [];
+      const original = source === undefined ? "" : join(project, source);
+      if (existsSync(original) && readFileSync(original, "latin1") === text) continue;
+      assertClean(text, secrets, path);
     }
     const changed = ["sites.yml", "Pulumi.lab.yaml"].map((name) =>
       readFileSync(join(ci.folder, name), "utf8"),

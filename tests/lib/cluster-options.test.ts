@@ -5,56 +5,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { configSchema } from "../../config/schema.ts";
-import { fields } from "../../config/schemaTree.ts";
 import { plannedValues } from "../../lib/release-values.ts";
 import { CERTIFICATE } from "../config/certificate.ts";
 import { problemsOf } from "../config/support.ts";
+import { AUDIT_POLICY, FULL, ID } from "../support/fullSite.ts";
 import { configOf, type Values } from "../support/siteConfig.ts";
-
-const ID = "5617d17e-fdc1-4aa1-a14b-b9b5136c65af";
-const OTHER_ID = "0f1e2d3c-4b5a-4968-8776-655443322110";
 
 const planned = (change: Values) =>
   plannedValues(configOf(change), "https://keystone.example:5000/v3").cluster as Values;
 
-const POLICY = { apiVersion: "audit.k8s.io/v1", kind: "Policy", rules: [{ level: "Metadata" }] };
-
-/** A site that uses every option once. */
-const FULL = {
-  cluster: {
-    apiServer: {
-      oidc: {
-        issuerUrl: "https://login.example.org/realms/cloud",
-        clientId: "kubernetes",
-        usernameClaim: "email",
-        usernamePrefix: "-",
-        groupsClaim: "roles",
-        groupsPrefix: "sso:",
-        caCert: CERTIFICATE,
-      },
-      auditPolicy: POLICY,
-      auditLog: { maxAgeDays: 7, maxBackups: 3, maxSizeMb: 50 },
-      extraArgs: { profiling: false, "event-ttl": "2h" },
-    },
-    controlPlane: { kubeletArgs: { "max-pods": 50 } },
-    storage: { volumeType: "ssd", className: "ceph", reclaimPolicy: "Retain", fsType: "xfs" },
-    addons: {
-      calico: { mtu: 1400 },
-      loadBalancers: {
-        method: "LEAST_CONNECTIONS",
-        flavorId: ID,
-        availabilityZone: "az1",
-        createMonitor: true,
-      },
-      blockStorage: { nodeVolumeAttachLimit: 25, rescanOnResize: true, ignoreVolumeZone: false },
-      metadataSearchOrder: "metadataService",
-      metricsServer: { enabled: false },
-      nodeProblemDetector: { enabled: false },
-      etcdDefrag: { enabled: true, schedule: "0 3 * * 0" },
-    },
-  },
-} as const;
+/** A site that uses every option of the cluster once. */
+const OPTIONS = { cluster: FULL.cluster };
 
 /** What the program adds to the chart's kubeadm configuration. */
 interface Kubeadm {
@@ -74,7 +35,7 @@ test("a site without options says none to the chart", () => {
 });
 
 test("the API server gets its arguments as text, and the files and volumes they need", () => {
-  const values = planned(FULL);
+  const values = planned(OPTIONS);
   const { kubeadmConfigSpec } = values["controlPlane"] as { kubeadmConfigSpec: Kubeadm };
   const { extraArgs, extraVolumes } = kubeadmConfigSpec.clusterConfiguration.apiServer;
   assert.deepEqual(extraArgs, {
@@ -90,7 +51,7 @@ test("the API server gets its arguments as text, and the files and volumes they 
   const [ca, policy] = kubeadmConfigSpec.files;
   assert.deepEqual([ca?.path, ca?.content], [extraArgs["oidc-ca-file"], CERTIFICATE]);
   assert.equal(policy?.path, extraArgs["audit-policy-file"]);
-  assert.deepEqual(parse(policy?.content ?? ""), POLICY);
+  assert.deepEqual(parse(policy?.content ?? ""), AUDIT_POLICY);
   assert.deepEqual(
     extraVolumes.map(({ mountPath, readOnly }) => [mountPath, readOnly]),
     [
@@ -98,7 +59,7 @@ test("the API server gets its arguments as text, and the files and volumes they 
       ["/var/log/kubernetes/audit", false],
     ],
   );
-  const registration = { nodeRegistration: { kubeletExtraArgs: { "max-pods": "50" } } };
+  const registration = { nodeRegistration: { kubeletExtraArgs: { "max-pods": "200" } } };
   assert.deepEqual(kubeadmConfigSpec.initConfiguration, registration);
   assert.deepEqual(kubeadmConfigSpec.joinConfiguration, registration);
   assert.deepEqual(values["oidc"], {
@@ -112,7 +73,7 @@ test("the API server gets its arguments as text, and the files and volumes they 
 });
 
 test("addons are spelled as the chart reads them", () => {
-  const { addons } = planned(FULL) as { addons: Values };
+  const { addons } = planned(OPTIONS) as { addons: Values };
   const { cni, openstack, metricsServer, nodeProblemDetector, etcdDefrag } = addons;
   assert.deepEqual(cni, {
     calico: { release: { values: { installation: { calicoNetwork: { mtu: 1400 } } } } },
@@ -149,7 +110,7 @@ test("addons are spelled as the chart reads them", () => {
 });
 
 test("behind a mirror an addon keeps its repository beside its options", () => {
-  const { addons } = planned({ ...FULL, mirror: { url: "https://mirror.example.org" } }) as {
+  const { addons } = planned({ ...OPTIONS, mirror: { url: "https://mirror.example.org" } }) as {
     addons: Values;
   };
   assert.deepEqual(addons["metricsServer"], {
@@ -158,71 +119,6 @@ test("behind a mirror an addon keeps its repository beside its options", () => {
   });
   const { calico } = addons["cni"] as { calico: Values };
   assert.deepEqual(Object.keys(calico), ["chart", "release"]);
-});
-
-/** Another legal value of each key. */
-const OTHER: Readonly<Record<string, unknown>> = {
-  "cluster.apiServer.oidc.issuerUrl": "https://other.example.org",
-  "cluster.apiServer.oidc.clientId": "other",
-  "cluster.apiServer.oidc.usernameClaim": "other",
-  "cluster.apiServer.oidc.usernamePrefix": "other",
-  "cluster.apiServer.oidc.groupsClaim": "other",
-  "cluster.apiServer.oidc.groupsPrefix": "other",
-  "cluster.apiServer.oidc.caCert": `${CERTIFICATE}\n${CERTIFICATE}`,
-  "cluster.apiServer.auditPolicy": { ...POLICY, omitStages: ["RequestReceived"] },
-  "cluster.apiServer.auditLog.maxAgeDays": 8,
-  "cluster.apiServer.auditLog.maxBackups": 4,
-  "cluster.apiServer.auditLog.maxSizeMb": 51,
-  "cluster.apiServer.extraArgs": { profiling: true },
-  "cluster.controlPlane.kubeletArgs": { "max-pods": 51 },
-  "cluster.storage.volumeType": "hdd",
-  "cluster.storage.availabilityZone": "other",
-  "cluster.storage.className": "other",
-  "cluster.storage.reclaimPolicy": "Delete",
-  "cluster.storage.fsType": "ext4",
-  "cluster.addons.calico.mtu": 1401,
-  "cluster.addons.loadBalancers.method": "SOURCE_IP",
-  "cluster.addons.loadBalancers.flavorId": OTHER_ID,
-  "cluster.addons.loadBalancers.availabilityZone": "az2",
-  "cluster.addons.loadBalancers.createMonitor": false,
-  "cluster.addons.blockStorage.nodeVolumeAttachLimit": 26,
-  "cluster.addons.blockStorage.rescanOnResize": false,
-  "cluster.addons.blockStorage.ignoreVolumeZone": true,
-  "cluster.addons.metadataSearchOrder": "configDrive",
-  "cluster.addons.metricsServer.enabled": true,
-  "cluster.addons.nodeProblemDetector.enabled": true,
-  "cluster.addons.etcdDefrag.schedule": "0 4 * * 0",
-};
-const ALONE = ["cluster.addons.etcdDefrag.enabled"];
-
-function changed(tree: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
-  if (key === undefined) return value;
-  const map = (tree ?? {}) as Values;
-  return { ...map, [key]: changed(map[key], rest, value) };
-}
-
-test("the table has every key of the options", () => {
-  const known = fields(configSchema)
-    .map(({ path }) => path.join("."))
-    .filter((path) =>
-      /^cluster\.(addons|storage|apiServer\.(oidc|audit\w+|extraArgs)|controlPlane\.kubeletArgs)\b/.test(
-        path,
-      ),
-    );
-  assert.deepEqual(known.toSorted(), [...Object.keys(OTHER), ...ALONE].toSorted());
-});
-
-for (const [path, value] of Object.entries(OTHER)) {
-  test(`${path}: a change arrives in the release's values`, () => {
-    assert.notDeepEqual(planned(changed(FULL, path.split("."), value) as Values), planned(FULL));
-  });
-}
-
-test("cluster.addons.etcdDefrag.enabled: a change arrives in the release's values", () => {
-  const { addons } = planned({ cluster: { addons: { etcdDefrag: { enabled: false } } } }) as {
-    addons: Values;
-  };
-  assert.deepEqual(addons["etcdDefrag"], { enabled: false });
 });
 
 const cluster = (change: Values) => ({ cluster: change });

@@ -52,13 +52,13 @@ function snapshot({
   ].join("\n");
 }
 
-function unmet(context: TestContext, text: string): string[] {
+function unmet(context: TestContext, text: string, wanted = "cluster_complete"): string[] {
   const folder = temporaryFolder(context);
   writeFileSync(join(folder, "snapshot"), text);
   const run = runShell(folder, {
     files: ["cluster-ready"],
     variables: READY,
-    run: 'unmet < "$FOLDER/snapshot"',
+    run: `unmet "$${wanted}" < "$FOLDER/snapshot"`,
   });
   assert.equal(run.code, 0, run.stderr);
   return run.stdout.split("\n").filter((line) => line !== "");
@@ -130,6 +130,24 @@ for (const [what, text, expected] of table) {
   });
 }
 
+test("a cluster serves with one control plane machine of three, and not without workers or addons", (context) => {
+  const growing = {
+    ...{ Available: "False", ScalingUp: "True", ControlPlaneMachinesReady: "False" },
+    ...{ ControlPlaneMachinesUpToDate: "Unknown", RollingOut: "Unknown" },
+  };
+  const serves = (text: Snapshot) => unmet(context, snapshot(text), "cluster_serves");
+  assert.deepEqual(serves({ cluster: conditions(growing) }), []);
+  assert.deepEqual(serves({ cluster: conditions({ ...growing, ControlPlaneAvailable: "False" }) }), [
+    "ControlPlaneAvailable is False, not True",
+  ]);
+  assert.deepEqual(serves({ cluster: conditions({ ...growing, WorkersAvailable: "False" }) }), [
+    "WorkersAvailable is False, not True",
+  ]);
+  assert.deepEqual(serves({ cluster: conditions(growing), addon: "Deploying" }), [
+    "addon capi-mgmt-x-cni-calico is Deploying, not Deployed",
+  ]);
+});
+
 function kubectl(cases: Readonly<Record<string, string>>): Record<string, string> {
   const branches = Object.entries(cases).map(([pattern, body]) => `*"${pattern}"*) ${body} ;;`);
   return {
@@ -161,6 +179,35 @@ test("the wait ends when everything has been seen twice, and says what it waits 
     "waiting for cluster capi-mgmt-x: MachineDeployment capi-mgmt-x-md-0 is ScalingUp, not Running\ncluster capi-mgmt-x is ready\n",
   );
 });
+
+for (const [action, ready, complete] of [
+  ["on_create", 0, 70],
+  ["on_update", 70, 70],
+] as const) {
+  test(`${action}: a control plane that grows is ${ready === 0 ? "ready" : "waited for"}, and not complete`, (context) => {
+    const folder = temporaryFolder(context);
+    writeFileSync(join(folder, "1"), snapshot({ cluster: conditions({ ScalingUp: "True" }) }));
+    for (const [file, code] of [
+      ["cluster-ready", ready],
+      ["cluster-complete", complete],
+    ] as const) {
+      const run = runShell(folder, {
+        files: [file],
+        variables: { ...READY, READY_SECONDS: 0 },
+        programs: kubectl({
+          "--selector capi.stackhpc.com/cluster=capi-mgmt-x": 'cat "$HOME/1"',
+          "jsonpath={.metadata.uid}": "printf the-uid",
+          "--selector cluster.x-k8s.io": "",
+          "openstackmachines.infrastructure": "",
+          "get events": "",
+        }),
+        run: action,
+      });
+      assert.equal(run.code, code, `${file}: ${run.stderr}`);
+      if (code !== 0) assert.match(run.stderr, /ScalingUp is True, not False/);
+    }
+  });
+}
 
 test("k3s that does not answer is not a cluster that is ready", (context) => {
   const run = runShell(temporaryFolder(context), {

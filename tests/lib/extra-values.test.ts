@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
+import { EXTRA_VALUES_RELEASES } from "../../config/sections/extraValues.ts";
 import { formatProblem } from "../../config/problems.ts";
 import { extraValuesOf, extraValuesProblems, withExtraValues } from "../../lib/extra-values.ts";
 import { plannedValues } from "../../lib/release-values.ts";
@@ -91,16 +92,33 @@ const ADDED: Readonly<Record<string, readonly string[]>> = {
   certManager: ["bootstrap-cert-manager", "management-cert-manager"],
   addonProvider: ["bootstrap-addon-provider", "management-addon-provider"],
   janitor: ["management-janitor"],
+  logCollector: ["logs-collector"],
+  loki: ["logs-loki"],
+  backups: ["backups-release"],
 };
+/** With everything on that takes values. */
+const ON = {
+  logs: { enabled: true },
+  backups: {
+    enabled: true,
+    store: { url: "https://s3.example.org", bucket: "b", accessKeyId: "k", secretAccessKey: "s" },
+  },
+};
+const prod = (change: Values) =>
+  runSite("prod", {
+    change: (config) => {
+      for (const [section, values] of Object.entries({ ...ON, ...change }))
+        config[`capi-mgmt:${section}`] = values;
+    },
+  });
 
 test("extra values reach every release, and nothing else of the program changes but what follows the values", async () => {
-  const before = await runSite("prod");
-  const after = await runSite("prod", {
-    change: (config) => {
-      config["capi-mgmt:extraValues"] = Object.fromEntries(
-        Object.keys(ADDED).map((release) => [release, { values: { example: { owner: release } } }]),
-      );
-    },
+  assert.deepEqual(Object.keys(ADDED), [...EXTRA_VALUES_RELEASES]);
+  const before = await prod({});
+  const after = await prod({
+    extraValues: Object.fromEntries(
+      Object.keys(ADDED).map((release) => [release, { values: { example: { owner: release } } }]),
+    ),
   });
   const changed = after.resources
     // The mocks' kubeconfigs differ from run to run.
@@ -117,7 +135,7 @@ test("extra values reach every release, and nothing else of the program changes 
     }
   }
   // The wait and the teardown of the cluster follow its values.
-  const expected = [...Object.values(ADDED).flat(), "cluster-teardown", "cluster-ready"];
+  const expected = [...Object.values(ADDED).flat(), "cluster-teardown", "cluster-ready", "cluster-complete"];
   const waits = changed.filter((name) => !expected.includes(name));
   assert.deepEqual(waits, []);
 });

@@ -4,12 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configSchema } from "../../config/schema.ts";
-import { fields } from "../../config/schemaTree.ts";
 import { backupsSecret, backupValues } from "../../lib/backup-values.ts";
 import { collectorValues, logsSecret, lokiValues } from "../../lib/logs-values.ts";
-import { CERTIFICATE } from "../config/certificate.ts";
 import { problemsOf } from "../config/support.ts";
+import { FULL } from "../support/fullSite.ts";
 import { isSecret, unwrapped } from "../support/mocks.ts";
 import { runSite } from "../support/program.ts";
 import { configOf, type Values } from "../support/siteConfig.ts";
@@ -17,26 +15,8 @@ import { configOf, type Values } from "../support/siteConfig.ts";
 process.env["CAPI_MGMT_OFFLINE"] = "0";
 process.env["CAPI_MGMT_SKIP_PREFLIGHT"] = "1";
 
-const STORE = {
-  url: "https://s3.example.org",
-  bucket: "backups",
-  prefix: "prod",
-  region: "one",
-  accessKeyId: "ACCESS",
-  secretAccessKey: "STOREPASSWORD",
-  caCert: CERTIFICATE,
-};
-const EXTERNAL = {
-  url: "https://loki.example.org/loki/api/v1/push",
-  tenant: "cloud",
-  username: "collector",
-  password: "LOGSPASSWORD",
-  caCert: CERTIFICATE,
-};
-const FULL = {
-  logs: { enabled: true, loki: { storageClass: "ssd" }, external: EXTERNAL },
-  backups: { enabled: true, store: STORE },
-};
+const OPTIONS = { logs: FULL.logs, backups: FULL.backups };
+const { external: EXTERNAL } = FULL.logs;
 
 /** Everything that is made of the two sections. */
 function made(change: Values) {
@@ -60,50 +40,8 @@ test("a site that does not ask has neither", async () => {
   );
 });
 
-/** Another legal value of each key that is in values; the others are in the releases below. */
-const OTHER: Readonly<Record<string, unknown>> = {
-  "logs.loki.retention": "48h",
-  "logs.loki.size": "20Gi",
-  "logs.loki.storageClass": "hdd",
-  "logs.external.url": "https://other.example.org/loki/api/v1/push",
-  "logs.external.tenant": "other",
-  "logs.external.username": "other",
-  "logs.external.password": "other",
-  "logs.external.caCert": `${CERTIFICATE}\n${CERTIFICATE}`,
-  "backups.pluginVersion": "v1.14.1",
-  "backups.schedule": "0 3 * * *",
-  "backups.keep": "720h",
-  "backups.store.url": "https://other.example.org",
-  "backups.store.bucket": "other",
-  "backups.store.prefix": "other",
-  "backups.store.region": "two",
-  "backups.store.accessKeyId": "OTHER",
-  "backups.store.secretAccessKey": "OTHER",
-  "backups.store.caCert": `${CERTIFICATE}\n${CERTIFICATE}`,
-};
-const OF_RELEASES = /\.(enabled|version|repository|ready)$/;
-
-test("the table has every key of both sections", () => {
-  const known = fields(configSchema)
-    .map(({ path }) => path.join("."))
-    .filter((path) => /^(logs|backups)\./.test(path) && !OF_RELEASES.test(path));
-  assert.deepEqual(known.toSorted(), Object.keys(OTHER).toSorted());
-});
-
-function changed(tree: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
-  if (key === undefined) return value;
-  const map = (tree ?? {}) as Values;
-  return { ...map, [key]: changed(map[key], rest, value) };
-}
-
-for (const [path, value] of Object.entries(OTHER)) {
-  test(`${path}: a change arrives in the values`, () => {
-    assert.notDeepEqual(made(changed(FULL, path.split("."), value) as Values), made(FULL));
-  });
-}
-
 test("no password is in a release's values, and the audit log is collected from the control plane", () => {
-  const { loki, collector, velero } = made(FULL);
+  const { loki, collector, velero } = made(OPTIONS);
   assert.ok(!/(STORE|LOGS)PASSWORD/.test(JSON.stringify({ loki, collector, velero })));
   const { config, tolerations } = collector as {
     config: { inputs: string; outputs: string };
@@ -113,7 +51,10 @@ test("no password is in a release's values, and the audit log is collected from 
   assert.deepEqual(tolerations, [{ operator: "Exists" }]);
   for (const line of ["Host loki.example.org", "Port 443", "Tls.Verify On", "Http_Passwd ${LOGS_PASSWORD}"])
     assert.ok(config.outputs.includes(`    ${line}\n`), line);
-  assert.equal(backupsSecret(STORE)["cloud"]?.split("\n")[2], "aws_secret_access_key=STOREPASSWORD");
+  assert.equal(
+    backupsSecret(FULL.backups.store)["cloud"]?.split("\n")[2],
+    "aws_secret_access_key=STOREPASSWORD",
+  );
 });
 
 const run = (change: Values) =>
@@ -137,7 +78,7 @@ void test("with its own Loki: Loki, then the collector, and Grafana is told wher
 });
 
 void test("with a Loki elsewhere there is none here, and its password is a secret; so is the store's", async () => {
-  const recording = await run(FULL);
+  const recording = await run(OPTIONS);
   const names = recording.resources.map(({ name }) => name);
   assert.ok(!names.includes("logs-loki") && !names.includes("logs-grafana-source"));
   for (const name of ["logs-destination", "backups-store"])

@@ -4,59 +4,21 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configSchema } from "../../config/schema.ts";
-import { fields } from "../../config/schemaTree.ts";
 import { plannedValues } from "../../lib/release-values.ts";
 import { needs } from "../../preflight/needs.ts";
 import { problemsOf } from "../config/support.ts";
 import { unwrapped } from "../support/mocks.ts";
+import { FULL, ID, TAINTS } from "../support/fullSite.ts";
 import { runSite } from "../support/program.ts";
 import { configOf, type Values } from "../support/siteConfig.ts";
 
 process.env["CAPI_MGMT_OFFLINE"] = "0";
 process.env["CAPI_MGMT_SKIP_PREFLIGHT"] = "1";
 
-const ID = "5617d17e-fdc1-4aa1-a14b-b9b5136c65af";
-const OTHER_ID = "0f1e2d3c-4b5a-4968-8776-655443322110";
-
 const planned = (change: Values) => plannedValues(configOf(change), "https://keystone.example:5000/v3");
 
-const options = (name: string) => ({
-  labels: { "example.org/pool": name },
-  configDrive: true,
-  kubeletArgs: { "max-pods": 200 },
-  networks: [
-    { networkId: ID, subnetId: ID, securityGroupIds: [ID], vnicType: "direct" },
-    { networkId: ID, portSecurity: false },
-  ],
-});
-const taints = [{ key: "example.org/gpu", value: "yes", effect: "NoSchedule" }];
-
-/** A site that uses every key once. */
-const FULL = {
-  cluster: {
-    machineMetadata: { owner: "cloud-team" },
-    network: {
-      workerRules: [
-        { name: "metrics", protocol: "tcp", portMin: 9100, portMax: 9101, source: "192.0.2.0/24" },
-      ],
-    },
-    controlPlane: options("control-plane"),
-    workers: { ...options("workers"), taints },
-    workerGroups: {
-      gpu: {
-        flavor: "gpu.large",
-        count: 2,
-        ...options("gpu"),
-        taints,
-        rootVolume: { sizeGb: 200, type: "ssd", availabilityZone: "ceph" },
-        failureDomain: "az-2",
-        rollout: { maxSurge: 0, maxUnavailable: 1 },
-      },
-      burst: { autoscale: { min: 0, max: 6 }, serverGroupId: ID },
-    },
-  },
-} as const;
+/** A site that uses every option of the cluster once. */
+const OPTIONS = { cluster: FULL.cluster };
 
 test("a site without groups has one, and no key more than before", () => {
   const { cluster } = planned({}) as { cluster: Values };
@@ -66,7 +28,7 @@ test("a site without groups has one, and no key more than before", () => {
 });
 
 test("groups are spelled as the chart reads them, in the order of their names", () => {
-  const { cluster } = planned(FULL) as {
+  const { cluster } = planned(OPTIONS) as {
     cluster: Values & { controlPlane: Values; clusterNetworking: Values };
   };
   const ports = [
@@ -85,7 +47,7 @@ test("groups are spelled as the chart reads them, in the order of their names", 
     machineNetworking: { ports },
   });
   const kubeadmConfigSpec = {
-    joinConfiguration: { nodeRegistration: { taints, kubeletExtraArgs: { "max-pods": "200" } } },
+    joinConfiguration: { nodeRegistration: { taints: TAINTS, kubeletExtraArgs: { "max-pods": "200" } } },
   };
   assert.deepEqual(cluster["nodeGroups"], [
     { name: "md-0", machineCount: 3, ...optionValues("workers"), kubeadmConfigSpec },
@@ -122,81 +84,6 @@ test("groups are spelled as the chart reads them, in the order of their names", 
   const { nodeLabels, machineConfigDrive, machineNetworking } = cluster.controlPlane;
   assert.deepEqual({ nodeLabels, machineConfigDrive, machineNetworking }, optionValues("control-plane"));
 });
-
-/** Another legal value of each key, by its last word. */
-const OTHER: Readonly<Record<string, unknown>> = {
-  flavor: "gpu.small",
-  count: 5,
-  min: 1,
-  max: 7,
-  labels: { "example.org/pool": "other" },
-  configDrive: false,
-  kubeletArgs: { "max-pods": 150 },
-  networks: [],
-  networkId: OTHER_ID,
-  subnetId: OTHER_ID,
-  securityGroupIds: [OTHER_ID],
-  portSecurity: false,
-  vnicType: "macvtap",
-  taints: [],
-  key: "example.org/other",
-  value: "no",
-  effect: "NoExecute",
-  sizeGb: 300,
-  type: "hdd",
-  availabilityZone: "other",
-  serverGroup: "anti-affinity",
-  serverGroupId: OTHER_ID,
-  failureDomain: "az-3",
-  maxSurge: 2,
-  maxUnavailable: 2,
-  machineMetadata: { owner: "other" },
-  workerRules: [],
-  name: "other",
-  protocol: "udp",
-  portMin: 9000,
-  portMax: 9200,
-  source: "198.51.100.0/24",
-  workerGroups: {},
-};
-
-/** Where a key's other value needs another place than the first group or port. */
-const PLACE: Readonly<Record<string, readonly (string | number)[]>> = {
-  "cluster.workerGroups.*.autoscale.min": ["cluster", "workerGroups", "burst", "autoscale", "min"],
-  "cluster.workerGroups.*.autoscale.max": ["cluster", "workerGroups", "burst", "autoscale", "max"],
-};
-
-const NEW =
-  /^cluster\.(workerGroups|machineMetadata|network\.workerRules|(workers|controlPlane)\.(labels|taints|configDrive|kubeletArgs|networks))/;
-
-function changed(tree: unknown, [key, ...rest]: readonly (string | number)[], value: unknown): unknown {
-  if (key === undefined) return value;
-  if (Array.isArray(tree))
-    return tree.map((item, index): unknown => (index === key ? changed(item, rest, value) : item));
-  const map = (tree ?? {}) as Values;
-  return { ...map, [key]: changed(map[key], rest, value) };
-}
-
-const leaves = fields(configSchema)
-  .map(({ path }) => path)
-  .filter((path) => NEW.test(path.join(".")));
-
-test("the table of new keys is not empty", () => assert.ok(leaves.length > 40, String(leaves.length)));
-
-for (const path of leaves) {
-  const name = path.join(".");
-  test(`${name}: a change arrives in the release's values`, () => {
-    const last = path.at(-1) ?? "";
-    const place = PLACE[name] ?? path.map((key) => (key === "[]" ? 0 : key === "*" ? "gpu" : key));
-    assert.ok(Object.hasOwn(OTHER, last), `the table lacks ${last}`);
-    let before: Values = FULL;
-    // Excludes the security groups of the first port.
-    if (last === "portSecurity") before = changed(FULL, [...place.slice(0, -1)], { networkId: ID }) as Values;
-    const after = changed(before, place, OTHER[last]) as Values;
-    // Which id a server group has is not in what is planned: that the group has one of its own is.
-    assert.notDeepEqual(planned(after).cluster, planned(before).cluster);
-  });
-}
 
 test("what makes no sense is told by its key, all at once", () => {
   const group = (change: Values) => ({ cluster: { workerGroups: { gpu: change } } });
@@ -323,7 +210,7 @@ test("adding, renaming and removing a group changes the release and its waits, a
       .filter((key) => before.get(key) !== after.get(key))
       .map((key) => key.split(" ")[1])
       .sort();
-  const follows = ["cluster-ready", "cluster-release", "cluster-teardown"];
+  const follows = ["cluster-complete", "cluster-ready", "cluster-release", "cluster-teardown"];
   const server = (name: string) => `cluster-workers-${name}-group`;
   assert.deepEqual(difference(none, one), [...follows, server("gpu")]);
   assert.deepEqual(difference(one, renamed), [...follows, server("gpu"), server("tpu")]);

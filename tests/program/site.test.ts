@@ -95,6 +95,13 @@ test("the HA cluster goes before all that it takes to delete it, and after all t
   }
 });
 
+test("Magnum gets the cluster when its control plane is complete; what runs on it is made before", async () => {
+  const recording = await prod();
+  assert.ok(outlivedBy(recording, "magnum-works").has("cluster-complete"));
+  for (const name of ["management-controllers", "monitoring-release", "magnum-token"])
+    assert.ok(!outlivedBy(recording, name).has("cluster-complete"), name);
+});
+
 test("nothing is asked of k3s before its node is Ready, of the seed before its first boot is over", async () => {
   const recording = await prod();
   const scripts = recording.resources.filter(({ type }) => type === "command:remote:Command");
@@ -129,29 +136,6 @@ test("protection is what the configuration says, for every part", async () => {
   ]) {
     assert.ok(found.includes(name), name);
   }
-});
-
-test("extra values reach their chart, on each cluster that it is on", async () => {
-  const releases = ["cluster", "monitoring", "certManager", "addonProvider", "janitor"];
-  const extra = releases.map((name): [string, unknown] => [name, { values: { mark: `of ${name}` } }]);
-  const recording = await runSite("prod", {
-    change: (config) => {
-      config["capi-mgmt:extraValues"] = Object.fromEntries(extra);
-    },
-  });
-  const marks = recording.resources.flatMap(({ name, inputs }) => {
-    const { mark } = (unwrapped(inputs["values"]) ?? {}) as { mark?: string };
-    return mark === undefined ? [] : [[name, mark]];
-  });
-  assert.deepEqual(Object.fromEntries(marks), {
-    "cluster-release": "of cluster",
-    "monitoring-release": "of monitoring",
-    "bootstrap-cert-manager": "of certManager",
-    "management-cert-manager": "of certManager",
-    "bootstrap-addon-provider": "of addonProvider",
-    "management-addon-provider": "of addonProvider",
-    "management-janitor": "of janitor",
-  });
 });
 
 test("the outputs are each what their name says", async () => {

@@ -14,7 +14,7 @@ import { EXIT } from "../../lib/command-error.ts";
 import { proposeDefaults } from "../../releases/proposal.ts";
 import { compareReleases } from "../../releases/releases.ts";
 import { kubernetesImages } from "../../releases/imageManifest.ts";
-import { manifestOfChart, newestChart } from "../../releases/upstream.ts";
+import { manifestOfChart, newestChart, newestReleases } from "../../releases/upstream.ts";
 import { startGitLabReceiver } from "../support/gitlabReceiver.ts";
 import { folder, runCommand } from "../kayobe/support.ts";
 
@@ -106,6 +106,8 @@ test("upstream's way is followed: index, dependencies, image manifest", async (t
       MANIFEST,
       "utf8",
     ),
+    "/charts.example.org/index.yaml":
+      "entries:\n  kube-prometheus-stack: [{ version: 88.6.0 }]\n  fluent-bit: [{ version: 0.59.0 }]\n  loki: [{ version: 18.12.0 }]\n",
   };
   const server = createServer((request, response) => {
     const page = pages[request.url ?? ""];
@@ -118,6 +120,25 @@ test("upstream's way is followed: index, dependencies, image manifest", async (t
     await newestChart(`${base}/azimuth-cloud.github.io/capi-helm-charts`, "openstack-cluster"),
     "0.28.1",
   );
+  const at = { repository: "https://charts.example.org" };
+  const site = {
+    mirror: { url: base },
+    cluster: { chart: { repository: "https://azimuth-cloud.github.io/capi-helm-charts" } },
+    monitoring: { enabled: true, ...at },
+    logs: { enabled: true, collector: at, loki: at },
+    backups: { enabled: false, ...at },
+  };
+  const { releases, images } = await newestReleases(site, false);
+  assert.deepEqual(releases, {
+    "azimuth-images": "0.33.0",
+    "cluster-api": "v1.14.0",
+    "openstack-cluster": "0.28.1",
+    "kube-prometheus-stack": "88.6.0",
+    "fluent-bit": "0.59.0",
+    loki: "18.12.0",
+  });
+  assert.equal(images.length, 3);
+  await assert.rejects(newestReleases(site, true), /charts\.example\.org\/index\.yaml: no release of velero/);
   await assert.rejects(newestChart(`${base}/none`, "openstack-cluster"), /none\/index\.yaml: HTTP 404/);
   const { source, manifest } = await manifestOfChart("0.28.1", base);
   assert.equal(

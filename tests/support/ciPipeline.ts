@@ -2,7 +2,7 @@
  * Runs the project's GitLab pipeline on this machine with gitlab-ci-local, in a git repository of its own.
  *
  * gitlab-ci-local reads .gitlab-ci.yml as GitLab does and runs each job as a shell. `npm ci` only links the clone's
- * packages, and job `check` runs nothing: a test within the tests. Does not prove resource groups, protected variables,
+ * packages, with the lab's CLI where the package `pulumi` would have fetched it, and job `check` runs nothing: a test within the tests. Does not prove resource groups, protected variables,
  * or that a failed child pipeline fails its parent (gitlab-ci-local has none of these).
  */
 import assert from "node:assert/strict";
@@ -11,6 +11,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import { findPulumi } from "../../state/findPulumi.ts";
 import { project } from "./lab.ts";
 import { copyProject } from "./projectCopy.ts";
 
@@ -30,6 +31,21 @@ export interface PipelineRun {
   readonly logs: ReadonlyMap<string, string>;
 }
 
+/** What stands in for npm: `npm ci` links packages and commands, and the CLI. */
+function npmCi(pulumi: string): string {
+  const packages = join(project, "node_modules");
+  return [
+    "#!/bin/sh -e",
+    '[ "$1" = ci ] || exit 0',
+    "rm -rf node_modules",
+    "mkdir -p node_modules/.bin",
+    `ln -s '${packages}'/* node_modules/`,
+    `ln -s '${packages}'/.bin/* node_modules/.bin/`,
+    `ln -sf '${pulumi}' node_modules/.bin/pulumi`,
+    "",
+  ].join("\n");
+}
+
 export class CiPipeline {
   /** The working copy. */
   readonly folder: string;
@@ -44,8 +60,7 @@ export class CiPipeline {
     this.folder = join(scratch, "project");
     this.#tools = join(scratch, "bin");
     mkdirSync(this.#tools, { recursive: true });
-    const npm = `#!/bin/sh\n[ "$1" != ci ] || ln -sfn '${join(project, "node_modules")}' node_modules\n`;
-    writeFileSync(join(this.#tools, "npm"), npm);
+    writeFileSync(join(this.#tools, "npm"), npmCi(findPulumi(environment["PATH"])));
     chmodSync(join(this.#tools, "npm"), 0o755);
     this.#environment = {
       ...environment,

@@ -24,7 +24,7 @@ interface Ended {
  * @param more environment of the program, over the lab's
  */
 export async function runWith(
-  command: "up" | "destroy",
+  command: "up" | "refresh" | "destroy",
   stack: string,
   config: Readonly<Record<string, unknown>>,
   more: Readonly<Record<string, string>> = {},

@@ -5,11 +5,10 @@ package addons
 import (
 	"context"
 	"slices"
-	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -18,9 +17,6 @@ const (
 	version   = group + "/v1alpha1"
 	finalizer = group + "/finalizer"
 )
-
-// Kinds are the addons' kinds; each has a controller of its own.
-var Kinds = []string{"HelmRelease", "Manifests"}
 
 // phases of an addon, upstream's.
 const (
@@ -34,7 +30,6 @@ const (
 
 // addon is a HelmRelease or Manifests.
 type addon struct {
-	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              struct {
 		ClusterName     string         `json:"clusterName"`
@@ -69,37 +64,21 @@ func object(apiVersion, kind string) *unstructured.Unstructured {
 	return o
 }
 
-func read(o *unstructured.Unstructured) (addon, error) {
-	var a addon
-	return a, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &a)
-}
+func cluster() *unstructured.Unstructured { return object("cluster.x-k8s.io/v1beta2", "Cluster") }
 
-// release is the Helm release's name.
-func (a addon) release() string {
-	if a.Spec.ReleaseName != "" {
-		return a.Spec.ReleaseName
-	}
-	return a.Name
-}
-
-// uses are the names of the Secrets and ConfigMaps that the release is made of, by kind.
-func (a addon) uses(around surroundings) map[string][]string {
-	names := map[string][]string{"Secret": {around.identity.GetName()}}
+// uses are the names of the Secrets that the release is made of.
+func (a addon) uses(around surroundings) []string {
+	names := []string{around.identity.GetName()}
 	for _, s := range slices.Concat(a.Spec.ValuesSources, a.Spec.ManifestSources) {
 		if s.Secret != nil {
-			names["Secret"] = append(names["Secret"], s.Secret.Name)
-		}
-		if s.ConfigMap != nil {
-			names["ConfigMap"] = append(names["ConfigMap"], s.ConfigMap.Name)
+			names = append(names, s.Secret.Name)
 		}
 	}
 	return names
 }
 
-// usesLabel marks the addons that a Secret or ConfigMap concerns, as upstream's.
-func usesLabel(kind, name string) string {
-	return name + "." + strings.ToLower(kind) + "." + group + "/uses"
-}
+// usesLabel marks the addons that a Secret concerns, as upstream's.
+func usesLabel(secret string) string { return secret + ".secret." + group + "/uses" }
 
 // surroundings are what an addon's templates can name besides itself.
 type surroundings struct {
@@ -107,22 +86,20 @@ type surroundings struct {
 }
 
 // surroundings reads the addon's Cluster, its OpenStackCluster and the Secret that the latter's identityRef names.
-func (a addon) surroundings(ctx context.Context, reader client.Reader) (surroundings, error) {
-	get := func(o *unstructured.Unstructured, name string) error {
-		return reader.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: name}, o)
+func (a addon) surroundings(ctx context.Context, reader client.Reader) (s surroundings, err error) {
+	get := func(apiVersion, kind, name string) *unstructured.Unstructured {
+		o := object(apiVersion, kind)
+		if err == nil {
+			err = reader.Get(ctx, client.ObjectKey{Namespace: a.Namespace, Name: name}, o)
+		}
+		return o
 	}
-	s := surroundings{cluster: object("cluster.x-k8s.io/v1beta2", "Cluster")}
-	if err := get(s.cluster, a.Spec.ClusterName); err != nil {
-		return s, err
-	}
+	s.cluster = get("cluster.x-k8s.io/v1beta2", "Cluster", a.Spec.ClusterName)
 	name, _, _ := unstructured.NestedString(s.cluster.Object, "spec", "infrastructureRef", "name")
-	s.infrastructure = object("infrastructure.cluster.x-k8s.io/v1beta1", "OpenStackCluster")
-	if err := get(s.infrastructure, name); err != nil {
-		return s, err
-	}
+	s.infrastructure = get("infrastructure.cluster.x-k8s.io/v1beta1", "OpenStackCluster", name)
 	name, _, _ = unstructured.NestedString(s.infrastructure.Object, "spec", "identityRef", "name")
-	s.identity = object("v1", "Secret")
-	return s, get(s.identity, name)
+	s.identity = get(corev1.SchemeGroupVersion.String(), "Secret", name)
+	return s, err
 }
 
 func (s surroundings) variables(o *unstructured.Unstructured) map[string]any {

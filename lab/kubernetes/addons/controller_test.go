@@ -19,28 +19,26 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// program acts for helm: it notes its arguments in calls, keeps one release in the files list and values, and fails with
+// program acts for helm: it notes its arguments in calls, keeps one release in the files history and values, and fails with
 // what the file fail says. What it cannot show is whether helm takes these arguments: the lab's clusters do.
 const program = `#!/bin/sh
 cd "$(dirname "$0")"
 echo "$*" >> calls
-chart() { sed -n 's/^name: //p' "$1/Chart.yaml" | tr '\n' -; sed -n 's/^version: //p' "$1/Chart.yaml"; }
 case $1 in
-list) cat list 2>/dev/null || echo '[]' ;;
-pull) mkdir -p "$9/$2" && printf 'name: %s\nversion: %s\n' "$2" "$6" > "$9/$2/Chart.yaml" ;;
-show) cat "$3/Chart.yaml" ;;
-get) cat values ;;
+history) cat history 2>/dev/null || { echo 'Error: release: not found' >&2; exit 1; } ;;
+pull) mkdir -p "$9/$2" ;;
 upgrade)
   if [ -e fail ]; then cat fail >&2; exit 1; fi
   rm -rf made; cp -r "$3" made; cat > values
-  printf '[{"revision":"1","status":"deployed","chart":"%s"}]' "$(chart "$3")" > list ;;
-uninstall) rm -f list ;;
+  while [ "$1" != --description ]; do shift; done
+  printf '[{"revision":1,"status":"deployed","description":"%s"}]' "$2" > history ;;
+uninstall) rm -f history ;;
 esac
 `
 
 type fixture struct {
 	*testing.T
-	*Reconciler
+	*reconciler
 	folder string
 }
 
@@ -71,12 +69,12 @@ func site(t *testing.T, conditions, addon string) fixture {
 	c := fake.NewClientBuilder().WithScheme(scheme.Scheme).WithStatusSubresource(object(version, o.GetKind())).
 		WithObjects(o, cluster, infrastructure, secret("identity", "clouds.yaml", "clouds: {}"), secret("c1-kubeconfig", "value", "kubeconfig"),
 			secret("config", "overrides", "network: {{ infra_cluster.status.network.name }}\nlist: [b]\n")).Build()
-	return fixture{t, &Reconciler{Client: c, Kind: o.GetKind(), Helm: filepath.Join(folder, "helm"), Recorder: events.NewFakeRecorder(20)}, folder}
+	return fixture{t, &reconciler{Client: c, kind: o.GetKind(), helm: filepath.Join(folder, "helm"), recorder: events.NewFakeRecorder(20)}, folder}
 }
 
 var key = client.ObjectKey{Namespace: "clusters", Name: "a1"}
 
-func (f fixture) reconcile() time.Duration {
+func (f fixture) round() time.Duration {
 	f.Helper()
 	result, err := f.Reconcile(f.Context(), ctrl.Request{NamespacedName: key})
 	if err != nil {
@@ -87,7 +85,7 @@ func (f fixture) reconcile() time.Duration {
 
 func (f fixture) now() *unstructured.Unstructured {
 	f.Helper()
-	o := object(version, f.Kind)
+	o := object(version, f.kind)
 	if err := f.Get(f.Context(), key, o); err != nil {
 		f.Fatal(err)
 	}
@@ -147,9 +145,9 @@ func helmRelease(bootstrap string) string { return strings.ReplaceAll(release, "
 
 func TestReleaseIsMadeOnceAndAgainWhenItChanges(t *testing.T) {
 	f := site(t, initialized, helmRelease("true"))
-	f.reconcile()
+	f.round()
 	f.equal("phase", f.status("phase"), "Deployed")
-	f.equal("calls", f.calls(), []string{"list", "pull", "upgrade"})
+	f.equal("calls", f.calls(), []string{"history", "pull", "upgrade"})
 	f.equal("values", f.file("values"), `{"list":["a","b"],"network":"inner"}`)
 	o := f.now()
 	if owners := o.GetOwnerReferences(); len(owners) != 1 || owners[0].Name != "c1" || !slices.Contains(o.GetFinalizers(), finalizer) {
@@ -160,20 +158,20 @@ func TestReleaseIsMadeOnceAndAgainWhenItChanges(t *testing.T) {
 			t.Errorf("label %s is missing", label)
 		}
 	}
-	f.reconcile()
-	f.equal("calls, nothing changed", f.calls(), []string{"list", "pull", "show", "get"})
+	f.round()
+	f.equal("calls, nothing changed", f.calls(), []string{"history"})
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "config", Namespace: "clusters"}, Data: map[string][]byte{"overrides": []byte("network: other")}}
 	if err := f.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	f.reconcile()
-	f.equal("calls, another value", f.calls(), []string{"list", "pull", "show", "get", "upgrade"})
+	f.round()
+	f.equal("calls, another value", f.calls(), []string{"history", "pull", "upgrade"})
 	f.equal("values", f.file("values"), `{"list":["a"],"network":"other"}`)
 	f.change(func(o *unstructured.Unstructured) {
 		_ = unstructured.SetNestedField(o.Object, "1.2.4", "spec", "chart", "version")
 	})
-	f.reconcile()
-	f.equal("calls, another version", f.calls(), []string{"list", "pull", "show", "upgrade"})
+	f.round()
+	f.equal("calls, another version", f.calls(), []string{"history", "pull", "upgrade"})
 }
 
 func TestAddonsWaitForTheirCluster(t *testing.T) {
@@ -185,7 +183,7 @@ func TestAddonsWaitForTheirCluster(t *testing.T) {
 		{"other, available", `{type: Available, status: "True"}`, "false", "Deployed"},
 	} {
 		f := site(t, c.conditions, helmRelease(c.bootstrap))
-		wait := f.reconcile()
+		wait := f.round()
 		f.equal(c.name, f.status("phase"), c.phase)
 		f.equal(c.name+": looked at again", wait > 0, c.phase == "Pending")
 	}
@@ -195,46 +193,46 @@ func TestFailuresOfHelm(t *testing.T) {
 	f := site(t, initialized, helmRelease("true"))
 	fail := filepath.Join(f.folder, "fail")
 	_ = os.WriteFile(fail, []byte("Error: Kubernetes cluster unreachable: connection refused"), 0o600)
-	f.equal("wait after a passing failure", f.reconcile(), retry)
+	f.equal("wait after a passing failure", f.round(), retry)
 	f.equal("phase", f.status("phase"), "Installing")
 	_ = os.WriteFile(fail, []byte("Error: values don't meet the specifications of the schema(s): replicaz"), 0o600)
-	f.equal("wait after a lasting failure", f.reconcile(), time.Duration(0))
+	f.equal("wait after a lasting failure", f.round(), time.Duration(0))
 	f.equal("phase", f.status("phase"), "Failed")
 	f.equal("message", f.status("failureMessage"), "values don't meet the specifications of the schema(s): replicaz")
 	_ = os.Remove(fail)
-	f.reconcile()
+	f.round()
 	f.equal("phase", f.status("phase"), "Deployed")
 	f.equal("message", f.status("failureMessage"), "")
 }
 
 func TestInterruptedInstallationIsUndoneFirst(t *testing.T) {
 	f := site(t, initialized, helmRelease("true"))
-	_ = os.WriteFile(filepath.Join(f.folder, "list"), []byte(`[{"status":"pending-install","chart":"flannel-1.2.3"}]`), 0o600)
-	f.reconcile()
-	f.equal("calls", f.calls(), []string{"list", "uninstall", "pull", "upgrade"})
+	_ = os.WriteFile(filepath.Join(f.folder, "history"), []byte(`[{"status":"pending-install"}]`), 0o600)
+	f.round()
+	f.equal("calls", f.calls(), []string{"history", "uninstall", "pull", "upgrade"})
 	f.equal("phase", f.status("phase"), "Deployed")
 }
 
 func TestManifestsBecomeARelease(t *testing.T) {
-	f := site(t, initialized, `{kind: Manifests, metadata: {name: a1}, spec: {clusterName: c1, bootstrap: true, targetNamespace: net, manifestSources: [
+	f := site(t, initialized, `{kind: Manifests, metadata: {name: a1}, spec: {clusterName: c1, bootstrap: true, targetNamespace: net, releaseName: m1, manifestSources: [
   {template: "kind: ConfigMap\ndata: {network: {{ infra_cluster.status.network.name }}}\n---\nkind: Secret\nstringData: {go: '{% raw %}{{ x }}{% endraw %}'}\n"}]}}`)
-	f.reconcile()
+	f.round()
 	f.equal("phase", f.status("phase"), "Deployed")
-	f.equal("first", strings.TrimSpace(f.file("made/templates/001.yaml")), "kind: ConfigMap\ndata: {network: inner}")
-	f.equal("second", strings.TrimSpace(f.file("made/templates/002.yaml")), `kind: Secret`+"\n"+`stringData: {go: '{{ "{{" }} x }}'}`)
+	f.equal("first", strings.TrimSpace(f.file("made/templates/000.yaml")), "kind: ConfigMap\ndata: {network: inner}")
+	f.equal("second", strings.TrimSpace(f.file("made/templates/001.yaml")), `kind: Secret`+"\n"+`stringData: {go: '{{ "{{" }} x }}'}`)
 	f.calls()
-	f.reconcile()
-	f.equal("calls, nothing changed", f.calls(), []string{"list", "show", "get"})
+	f.round()
+	f.equal("calls, nothing changed", f.calls(), []string{"history"})
 	f.change(func(o *unstructured.Unstructured) {
 		_ = unstructured.SetNestedSlice(o.Object, []any{map[string]any{"template": "kind: ConfigMap"}}, "spec", "manifestSources")
 	})
-	f.reconcile()
-	f.equal("calls, other manifests", f.calls(), []string{"list", "show", "upgrade"})
+	f.round()
+	f.equal("calls, other manifests", f.calls(), []string{"history", "upgrade"})
 }
 
 func TestTemplateThatCannotBeFilledFails(t *testing.T) {
-	f := site(t, initialized, `{kind: Manifests, metadata: {name: a1}, spec: {clusterName: c1, bootstrap: true, targetNamespace: net, manifestSources: [{template: "{{ nowhere }}"}]}}`)
-	f.reconcile()
+	f := site(t, initialized, `{kind: Manifests, metadata: {name: a1}, spec: {clusterName: c1, bootstrap: true, targetNamespace: net, releaseName: m1, manifestSources: [{template: "{{ nowhere }}"}]}}`)
+	f.round()
 	f.equal("phase", f.status("phase"), "Failed")
 	if !strings.Contains(f.status("failureMessage"), "nowhere") {
 		t.Error(f.status("failureMessage"))
@@ -244,10 +242,10 @@ func TestTemplateThatCannotBeFilledFails(t *testing.T) {
 func TestDeletionUninstallsUnlessTheClusterGoes(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		f := site(t, initialized, helmRelease("true"))
-		f.reconcile()
+		f.round()
 		f.calls()
 		if whole {
-			cluster := object("cluster.x-k8s.io/v1beta2", "Cluster")
+			cluster := cluster()
 			_ = f.Get(t.Context(), client.ObjectKey{Namespace: "clusters", Name: "c1"}, cluster)
 			cluster.SetFinalizers([]string{"cluster.cluster.x-k8s.io"})
 			_ = f.Update(t.Context(), cluster)
@@ -256,9 +254,9 @@ func TestDeletionUninstallsUnlessTheClusterGoes(t *testing.T) {
 		if err := f.Delete(t.Context(), f.now()); err != nil {
 			t.Fatal(err)
 		}
-		f.reconcile()
+		f.round()
 		f.equal("uninstalled", slices.Contains(f.calls(), "uninstall"), !whole)
-		if err := f.Get(t.Context(), key, object(version, f.Kind)); err == nil {
+		if err := f.Get(t.Context(), key, object(version, f.kind)); err == nil {
 			t.Error("the addon is still there")
 		}
 	}

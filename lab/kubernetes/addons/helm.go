@@ -5,16 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"syscall"
 	"time"
-
-	"sigs.k8s.io/yaml"
 )
 
 // timeout is how long a release's workloads may take to become ready, upstream's default.
@@ -28,12 +24,11 @@ type helm struct {
 	executable, kubeconfig, namespace, release string
 }
 
-// revision is a release's newest one, as `helm list` tells it.
+// revision is a release's newest one; without a status there is none.
 type revision struct {
-	Number string `json:"revision"`
 	Status string `json:"status"`
-	// Chart is its name, a dash, and its version.
-	Chart string `json:"chart"`
+	// Description is the digest of what it was made of, where it is deployed.
+	Description string `json:"description"`
 }
 
 // run returns what helm prints, and its last words as the error when it fails.
@@ -43,47 +38,37 @@ func (h helm) run(ctx context.Context, stdin []byte, arguments ...string) ([]byt
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second
 	command.Stdin = bytes.NewReader(stdin)
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
-		var exit *exec.ExitError
-		if ctx.Err() != nil || !errors.As(err, &exit) {
-			return nil, errors.Join(err, ctx.Err())
-		}
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return nil, errors.New(strings.TrimPrefix(strings.TrimSpace(stderr.String()), "Error: "))
 	}
-	return stdout.Bytes(), nil
+	return out, err
 }
 
-// current is the newest revision; nil when there is none.
-func (h helm) current(ctx context.Context) (*revision, error) {
-	out, err := h.run(ctx, nil, "list", "--all", "--filter", "^"+regexp.QuoteMeta(h.release)+"$", "--output", "json")
-	if err != nil {
-		return nil, err
+// current is the newest revision, after one that an interruption left pending was undone.
+func (h helm) current(ctx context.Context) (revision, error) {
+	out, err := h.run(ctx, nil, "history", h.release, "--max", "1", "--output", "json")
+	if err != nil && strings.HasSuffix(err.Error(), "release: not found") {
+		return revision{}, nil
+	} else if err != nil {
+		return revision{}, err
 	}
 	var found []revision
 	if err := json.Unmarshal(out, &found); err != nil || len(found) == 0 {
-		return nil, err
+		return revision{}, err
 	}
-	return &found[0], nil
-}
-
-// proceedable is the current revision after one that an interruption left pending was undone.
-func (h helm) proceedable(ctx context.Context) (*revision, error) {
-	now, err := h.current(ctx)
-	if err != nil || now == nil {
-		return nil, err
-	}
-	switch now.Status {
+	switch found[0].Status {
 	case "pending-install", "uninstalling":
-		return nil, h.uninstall(ctx)
+		return revision{}, h.uninstall(ctx)
 	case "pending-upgrade", "pending-rollback":
-		if _, err := h.run(ctx, nil, "rollback", h.release, "--cleanup-on-fail", "--wait", "--timeout", timeout); err != nil {
-			return nil, err
-		}
-		return h.current(ctx)
+		_, err = h.run(ctx, nil, "rollback", h.release, "--cleanup-on-fail", "--wait", "--timeout", timeout)
 	}
-	return now, nil
+	return found[0], err
 }
 
 // pull unpacks a repository's chart below folder and says where.
@@ -92,40 +77,14 @@ func (h helm) pull(ctx context.Context, folder string, chart chartReference) (st
 	return filepath.Join(folder, chart.Name), err
 }
 
-// due tells whether the release has to be made anew: it is not deployed, or has another chart or other values.
-func (h helm) due(ctx context.Context, now *revision, chart string, values map[string]any) (bool, error) {
-	if now == nil || now.Status != "deployed" {
-		return true, nil
-	}
-	out, err := h.run(ctx, nil, "show", "chart", chart)
-	if err != nil {
-		return false, err
-	}
-	var wanted struct{ Name, Version string }
-	if err := yaml.Unmarshal(out, &wanted); err != nil {
-		return false, err
-	}
-	if now.Chart != wanted.Name+"-"+wanted.Version {
-		return true, nil
-	}
-	if out, err = h.run(ctx, nil, "get", "values", h.release, "--output", "json"); err != nil {
-		return false, err
-	}
-	var have map[string]any
-	if err := json.Unmarshal(out, &have); err != nil {
-		return false, fmt.Errorf("values of release %s: %w", h.release, err)
-	}
-	return !(len(have) == 0 && len(values) == 0) && !reflect.DeepEqual(have, values), nil
-}
-
 // upgrade installs or upgrades the release and waits for its workloads.
-func (h helm) upgrade(ctx context.Context, chart string, values map[string]any) error {
+func (h helm) upgrade(ctx context.Context, chart string, values map[string]any, digest string) error {
 	content, err := json.Marshal(values)
 	if err != nil {
 		return err
 	}
 	_, err = h.run(ctx, content, "upgrade", h.release, chart, "--install", "--create-namespace", "--cleanup-on-fail", "--history-max", "10",
-		"--reset-values", "--values", "-", "--wait", "--timeout", timeout, "--output", "json")
+		"--reset-values", "--values", "-", "--description", digest, "--wait", "--timeout", timeout, "--output", "json")
 	return err
 }
 

@@ -22,13 +22,12 @@ const concurrent = 12
 
 // Setup adds a controller for each kind. An addon is looked at again when its Cluster or a source of it changes.
 func Setup(m manager.Manager) error {
-	for _, kind := range Kinds {
-		r := &Reconciler{Client: m.GetClient(), Kind: kind, Recorder: m.GetEventRecorder("cluster-api-addon-provider")}
+	for _, kind := range []string{"HelmRelease", "Manifests"} {
+		r := &reconciler{Client: m.GetClient(), kind: kind, helm: "helm", recorder: m.GetEventRecorder("cluster-api-addon-provider")}
 		build := ctrl.NewControllerManagedBy(m).Named(kind).WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
 			For(object(version, kind), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-			Watches(object("cluster.x-k8s.io/v1beta2", "Cluster"), r.marked(func(name string) client.ListOption { return client.MatchingLabels{group + "/cluster": name} })).
-			WatchesMetadata(&corev1.Secret{}, r.marked(func(name string) client.ListOption { return client.HasLabels{usesLabel("Secret", name)} })).
-			WatchesMetadata(&corev1.ConfigMap{}, r.marked(func(name string) client.ListOption { return client.HasLabels{usesLabel("ConfigMap", name)} }))
+			Watches(cluster(), r.marked(func(name string) client.ListOption { return client.MatchingLabels{group + "/cluster": name} })).
+			WatchesMetadata(&corev1.Secret{}, r.marked(func(name string) client.ListOption { return client.HasLabels{usesLabel(name)} }))
 		if err := build.Complete(r); err != nil {
 			return err
 		}
@@ -37,19 +36,17 @@ func Setup(m manager.Manager) error {
 }
 
 // marked maps an object to the addons in its namespace with the label that its name gives.
-func (r *Reconciler) marked(label func(name string) client.ListOption) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+func (r *reconciler) marked(label func(name string) client.ListOption) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) (found []reconcile.Request) {
 		list := &unstructured.UnstructuredList{}
 		list.SetAPIVersion(version)
-		list.SetKind(r.Kind + "List")
+		list.SetKind(r.kind + "List")
 		if err := r.List(ctx, list, client.InNamespace(o.GetNamespace()), label(o.GetName())); err != nil {
-			log.FromContext(ctx).Error(err, "list", "kind", r.Kind)
-			return nil
+			log.FromContext(ctx).Error(err, "list", "kind", r.kind)
 		}
-		var out []reconcile.Request
 		for _, item := range list.Items {
-			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&item)})
+			found = append(found, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&item)})
 		}
-		return out
+		return found
 	})
 }

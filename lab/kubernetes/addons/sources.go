@@ -3,7 +3,7 @@ package addons
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,97 +11,77 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
-// source is one of valuesSources or manifestSources; exactly one field is set.
+// source is one of valuesSources or manifestSources; exactly one field is set. Upstream's has ConfigMaps too.
 type source struct {
-	Template  string     `json:"template,omitempty"`
-	Secret    *reference `json:"secret,omitempty"`
-	ConfigMap *reference `json:"configMap,omitempty"`
+	Template string `json:"template,omitempty"`
+	Secret   *struct {
+		Name string `json:"name"`
+		Key  string `json:"key"`
+	} `json:"secret,omitempty"`
 }
 
-// reference names a Secret or ConfigMap, and in it a key (values) or several (manifests; empty: all).
-type reference struct {
-	Name        string   `json:"name"`
-	Key         string   `json:"key,omitempty"`
-	Keys        []string `json:"keys,omitempty"`
-	ExcludeKeys []string `json:"excludeKeys,omitempty"`
+// content is what a release is made of.
+type content struct {
+	Chart     chartReference
+	Values    map[string]any
+	Manifests []string
 }
 
-// texts reads a source's templates, in the order of their keys.
-func (s source) texts(ctx context.Context, reader client.Reader, namespace string, one bool) ([]string, error) {
-	kind, from := "Secret", s.Secret
-	switch {
-	case s.Template != "":
-		return []string{s.Template}, nil
-	case s.ConfigMap != nil:
-		kind, from = "ConfigMap", s.ConfigMap
-	case s.Secret == nil:
-		return nil, permanentError("a source without secret, configMap or template")
-	}
-	o := object("v1", kind)
-	if err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: from.Name}, o); err != nil {
-		return nil, err
-	}
-	data, _, _ := unstructured.NestedStringMap(o.Object, "data")
-	keys := from.selected(data, one)
-	var out []string
-	for _, key := range keys {
-		text, ok := data[key]
-		if !ok {
-			return nil, permanentError(fmt.Sprintf("%s %s has no key %s", kind, from.Name, key))
-		}
-		if kind == "Secret" {
-			plain, err := base64.StdEncoding.DecodeString(text)
-			if err != nil {
-				return nil, err
-			}
-			text = string(plain)
-		}
-		out = append(out, text)
-	}
-	return out, nil
-}
-
-func (r reference) selected(data map[string]string, one bool) []string {
-	if one {
-		if r.Key == "" {
-			return []string{"values.yaml"}
-		}
-		return []string{r.Key}
-	}
-	var keys []string
-	for key := range data {
-		if (len(r.Keys) == 0 || slices.Contains(r.Keys, key)) && !slices.Contains(r.ExcludeKeys, key) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// values merges what the sources give; a later one wins, lists are joined.
-func (a addon) values(ctx context.Context, reader client.Reader, variables map[string]any) (map[string]any, error) {
-	merged := map[string]any{}
+// content fills the templates of the sources. Of values a later one wins, lists are joined.
+func (a addon) content(ctx context.Context, reader client.Reader, variables map[string]any) (content, error) {
+	made := content{Chart: a.Spec.Chart, Values: map[string]any{}}
 	for _, source := range a.Spec.ValuesSources {
-		texts, err := source.texts(ctx, reader, a.Namespace, true)
+		text, err := source.text(ctx, reader, a.Namespace, variables)
 		if err != nil {
-			return nil, err
-		}
-		text, err := render(texts[0], variables)
-		if err != nil {
-			return nil, permanentError(err.Error())
+			return made, err
 		}
 		values := map[string]any{}
 		if err := yaml.Unmarshal([]byte(text), &values); err != nil {
-			return nil, permanentError("valuesSources: " + err.Error())
+			return made, permanentError("valuesSources: " + err.Error())
 		}
-		merged = mergeConcat(merged, values).(map[string]any)
+		made.Values = mergeConcat(made.Values, values).(map[string]any)
 	}
-	return merged, nil
+	for _, source := range a.Spec.ManifestSources {
+		text, err := source.text(ctx, reader, a.Namespace, variables)
+		if err != nil {
+			return made, err
+		}
+		made.Manifests = append(made.Manifests, separator.Split(text, -1)...)
+	}
+	return made, nil
+}
+
+// digest tells one content from another.
+func (c content) digest() (string, error) {
+	all, err := json.Marshal(c)
+	return fmt.Sprintf("%x", sha256.Sum256(all)), err
+}
+
+func (s source) text(ctx context.Context, reader client.Reader, namespace string, variables map[string]any) (string, error) {
+	text := s.Template
+	if s.Secret != nil {
+		secret := &corev1.Secret{}
+		if err := reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: s.Secret.Name}, secret); err != nil {
+			return "", err
+		}
+		content, ok := secret.Data[s.Secret.Key]
+		if !ok {
+			return "", permanentError(fmt.Sprintf("secret %s has no key %q", s.Secret.Name, s.Secret.Key))
+		}
+		text = string(content)
+	} else if text == "" {
+		return "", permanentError("a source without secret or template")
+	}
+	filled, err := render(text, variables)
+	if err != nil {
+		return "", permanentError(err.Error())
+	}
+	return filled, nil
 }
 
 func mergeConcat(under, over any) any {
@@ -114,16 +94,12 @@ func mergeConcat(under, over any) any {
 			return over
 		}
 		for key, value := range over {
-			if have, ok := base[key]; ok {
-				value = mergeConcat(have, value)
-			}
-			base[key] = value
+			base[key] = mergeConcat(base[key], value)
 		}
 		return base
 	case []any:
-		if base, ok := under.([]any); ok {
-			return append(slices.Clone(base), over...)
-		}
+		base, _ := under.([]any)
+		return append(slices.Clone(base), over...)
 	}
 	return over
 }
@@ -133,37 +109,20 @@ var (
 	goExpress = regexp.MustCompile(`\{\{-?`)
 )
 
-// chart writes the manifests as a chart, so that what is no longer among them goes with the next revision. Its version
-// tells whether they changed.
-func (a addon) chart(ctx context.Context, reader client.Reader, variables map[string]any, folder string) error {
+// writeChart writes the manifests as a chart, so that what is no longer among them goes with the next revision.
+func (c content) writeChart(folder, name string) error {
 	templates := filepath.Join(folder, "templates")
 	if err := os.MkdirAll(templates, 0o755); err != nil {
 		return err
 	}
-	hash, number := sha256.New(), 0
-	for _, source := range a.Spec.ManifestSources {
-		texts, err := source.texts(ctx, reader, a.Namespace, false)
-		if err != nil {
+	for number, document := range c.Manifests {
+		if strings.TrimSpace(document) == "" {
+			continue
+		}
+		escaped := goExpress.ReplaceAllString(document, `{{ "$0" }}`)
+		if err := os.WriteFile(filepath.Join(templates, fmt.Sprintf("%03d.yaml", number)), []byte(escaped), 0o600); err != nil {
 			return err
 		}
-		for _, text := range texts {
-			rendered, err := render(text, variables)
-			if err != nil {
-				return permanentError(err.Error())
-			}
-			for _, document := range separator.Split(rendered, -1) {
-				if strings.TrimSpace(document) == "" {
-					continue
-				}
-				number++
-				hash.Write([]byte(document + "\n---\n"))
-				escaped := goExpress.ReplaceAllString(document, `{{ "$0" }}`)
-				if err := os.WriteFile(filepath.Join(templates, fmt.Sprintf("%03d.yaml", number)), []byte(escaped), 0o600); err != nil {
-					return err
-				}
-			}
-		}
 	}
-	meta := fmt.Sprintf("apiVersion: v2\nname: %s\nversion: 0.1.0+%x\n", a.release(), hash.Sum(nil)[:4])
-	return os.WriteFile(filepath.Join(folder, "Chart.yaml"), []byte(meta), 0o600)
+	return os.WriteFile(filepath.Join(folder, "Chart.yaml"), fmt.Appendf(nil, "apiVersion: v2\nname: %s\nversion: 0.1.0\n", name), 0o600)
 }

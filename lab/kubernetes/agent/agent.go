@@ -1,5 +1,4 @@
-// Package agent runs k3s's own node: containerd, kubelet and kube-proxy, each a process of this executable under another name.
-// Upstream analogue: k3s's pkg/agent.
+// Package agent configures k3s's own node: containerd, kubelet and kube-proxy. Upstream analogue: k3s's pkg/agent.
 package agent
 
 import (
@@ -11,10 +10,10 @@ import (
 	"time"
 
 	"capi-mgmt/lab/kubernetes/bundle"
-	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/options"
 	"capi-mgmt/lab/kubernetes/pki"
 
+	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,30 +53,24 @@ func Prepare(o *options.Server) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{options: o, dir: Dir(o), bin: bin, host: examine(os.DirFS("/")), booted: metav1.Now().Rfc3339Copy()}
-	logging.Infof("this machine: %s", n.host)
-	resolvConf, err := n.resolvConf("/etc/resolv.conf")
-	if err != nil {
-		return nil, err
-	}
+	logrus.Infof("this machine: %+v", n.host)
 	registries, err := readRegistries(o.PrivateRegistry)
 	if err != nil {
 		return nil, err
+	}
+	hosts, err := registries.hosts()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.PrivateRegistry, err)
 	}
 	containerd, err := n.containerdConfig(registries)
 	if err != nil {
 		return nil, err
 	}
-	kubelet, err := n.kubeletConfig(resolvConf)
+	kubelet, err := n.kubeletConfig()
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := registries.hosts(o.NoDefaultEndpoint)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.PrivateRegistry, err)
-	}
-	if err := os.RemoveAll(n.path("etc", "containerd", "certs.d")); err != nil { // registries that are no longer named
-		return nil, err
-	}
+	err = os.RemoveAll(n.path("etc", "containerd", "certs.d")) // registries that are no longer named
 	for host, content := range hosts {
 		err = errors.Join(err, pki.WriteFile(n.path("etc", "containerd", "certs.d", host, "hosts.toml"), content, 0o600))
 	}
@@ -96,17 +89,6 @@ func (n *Node) path(parts ...string) string {
 	return filepath.Join(append([]string{n.dir}, parts...)...)
 }
 
-// RunContainerd runs containerd until ctx ends. Containers go on without it, and it finds them again.
-func (n *Node) RunContainerd(ctx context.Context) error {
-	log, err := os.OpenFile(n.path("containerd", "containerd.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	return child{name: "containerd", arguments: []string{"--config", n.path("etc", "containerd", "config.toml")},
-		environment: n.containerdEnvironment(os.Environ()), log: log}.run(ctx)
-}
-
 // ContainerdReady says whether containerd answers the kubelet's interface.
 func (n *Node) ContainerdReady(ctx context.Context) bool {
 	connection, err := grpc.NewClient("unix://"+Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -118,31 +100,4 @@ func (n *Node) ContainerdReady(ctx context.Context) bool {
 	defer cancel()
 	_, err = runtimeapi.NewRuntimeServiceClient(connection).Version(ctx, &runtimeapi.VersionRequest{})
 	return err == nil
-}
-
-// ImportImages loads the image archives that an operator put into agent/images, as k3s does where there is no registry.
-func (n *Node) ImportImages(ctx context.Context) error {
-	archives, err := filepath.Glob(n.path("images", "*.tar"))
-	if err != nil {
-		return err
-	}
-	for _, archive := range archives {
-		began := time.Now()
-		importer := child{name: "ctr", arguments: []string{"--address", Socket, "--namespace", "k8s.io", "images", "import", archive}}
-		if err := importer.run(ctx); err != nil {
-			return fmt.Errorf("images of %s: %w", archive, err)
-		}
-		logging.Infof("imported images of %s in %s", archive, time.Since(began).Round(time.Millisecond))
-	}
-	return nil
-}
-
-// RunKubelet runs the kubelet until ctx ends.
-func (n *Node) RunKubelet(ctx context.Context) error {
-	return child{name: "kubelet", arguments: n.kubeletArguments()}.run(ctx)
-}
-
-// RunProxy runs kube-proxy until ctx ends.
-func (n *Node) RunProxy(ctx context.Context) error {
-	return child{name: "kube-proxy", arguments: n.proxyArguments()}.run(ctx)
 }

@@ -1,7 +1,7 @@
 package agent
 
 import (
-	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +20,7 @@ import (
 // node is one as on a machine that withholds what its host has.
 func node(t *testing.T, h host) *Node {
 	t.Helper()
-	o := &options.Server{DataDir: t.TempDir(), NodeName: "seed", NodeAddress: "192.168.100.10", ServiceCIDR: "10.43.0.0/16", ClusterDomain: "cluster.local", PauseImage: "pause:1", DefaultRegistry: "registry.lab"}
+	o := &options.Server{DataDir: t.TempDir(), NodeName: "seed", NodeAddress: net.IPv4(192, 168, 100, 10), ServiceCIDR: net.IPNet{IP: net.IPv4(10, 43, 0, 0).To4(), Mask: net.CIDRMask(16, 32)}, ClusterDomain: "cluster.local"}
 	return &Node{options: o, dir: Dir(o), bin: "/data/bin", host: h}
 }
 
@@ -46,14 +46,14 @@ func TestWhatAContainerWithholdsIsFound(t *testing.T) {
 		"proc/self/cgroup": file("0::/system.slice/k3s.service\n"), "run/systemd/system/x": file(""),
 	})
 	if (virtual != host{systemd: true, resources: true, allDevices: true}) {
-		t.Errorf("a virtual machine: %s", virtual)
+		t.Errorf("a virtual machine: %+v", virtual)
 	}
 	container := examine(fstest.MapFS{
 		"proc/self/status": file("CapEff:\t000001fffeffffff\n"), "proc/self/cgroup": file("5:memory:/x\n4:devices:/system.slice/k3s.service\n"),
 		"sys/fs/cgroup/devices/system.slice/k3s.service/devices.list": file("c 1:3 rwm\n"), "run/systemd/container": file("systemd-nspawn"),
 	})
 	if (container != host{groupsV1: true, sharedDisks: true}) {
-		t.Errorf("a container: %s", container)
+		t.Errorf("a container: %+v", container)
 	}
 }
 
@@ -70,29 +70,30 @@ func TestContainerdIsToldOfTheMachine(t *testing.T) {
 		runtime := at(t, config, "plugins", "io.containerd.cri.v1.runtime").(map[string]any)
 		runc := at(t, runtime, "containerd", "runtimes", "runc").(map[string]any)
 		if runtime["restrict_oom_score_adj"] == h.resources || runc["privileged_without_host_devices"] == h.allDevices || at(t, runc, "options", "SystemdCgroup") != h.systemd {
-			t.Errorf("%s: %s", h, content)
+			t.Errorf("%+v: %s", h, content)
 		}
-		if image := at(t, config, "plugins", "io.containerd.cri.v1.images", "pinned_images", "sandbox"); image != "registry.lab/pause:1" {
+		if image := at(t, config, "plugins", "io.containerd.cri.v1.images", "pinned_images", "sandbox"); image != "rancher/mirrored-pause:3.6" {
 			t.Errorf("pause image %v", image)
 		}
 	}
 }
 
 func TestContainerdsProxy(t *testing.T) {
-	got := node(t, host{}).containerdEnvironment([]string{"HTTP_PROXY=http://all", "CONTAINERD_HTTP_PROXY=http://pulls", "CONTAINERD_NO_PROXY=10.0.0.0/8"})
+	own := []string{"HTTP_PROXY=http://all", "CONTAINERD_HTTP_PROXY=http://pulls", "CONTAINERD_NO_PROXY=10.0.0.0/8"}
+	got := append(own, node(t, host{}).ContainerdEnvironment(own)...)
 	last := map[string]string{}
 	for _, variable := range got {
 		name, value, _ := strings.Cut(variable, "=")
 		last[name] = value
 	}
-	if last["HTTP_PROXY"] != "http://pulls" || last["NO_PROXY"] != "10.0.0.0/8" || !strings.HasPrefix(last["PATH"], "/data/bin:") || last["CONTAINERD_HTTP_PROXY"] != "" {
+	if last["HTTP_PROXY"] != "http://pulls" || last["NO_PROXY"] != "10.0.0.0/8" || !strings.HasPrefix(last["PATH"], "/data/bin:") {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestKubeletIsToldOfTheMachine(t *testing.T) {
 	for _, h := range []host{{groupsV1: true, sharedDisks: true}, {systemd: true}} {
-		content, err := node(t, h).kubeletConfig("/etc/resolv.conf")
+		content, err := node(t, h).kubeletConfig()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,7 @@ func TestKubeletIsToldOfTheMachine(t *testing.T) {
 		}
 		_, told := config["failCgroupV1"]
 		if told != h.groupsV1 || (config["cgroupDriver"] == "systemd") != h.systemd || (at(t, config, "evictionHard", "nodefs.available") == "0%") != h.sharedDisks {
-			t.Errorf("%s: %s", h, content)
+			t.Errorf("%+v: %s", h, content)
 		}
 		if dns := config["clusterDNS"].([]any); dns[0] != "10.43.0.10" {
 			t.Errorf("DNS %v", dns)
@@ -113,37 +114,9 @@ func TestKubeletIsToldOfTheMachine(t *testing.T) {
 func TestOperatorsArgumentsComeLast(t *testing.T) {
 	n := node(t, host{})
 	n.options.KubeletArguments = []string{"max-pods=50", "--node-ip=10.0.0.1"}
-	got := n.kubeletArguments()
+	got := n.KubeletArguments()
 	if !slices.Equal(got[len(got)-2:], []string{"--max-pods=50", "--node-ip=10.0.0.1"}) {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestPodNetwork(t *testing.T) {
-	n := node(t, host{})
-	if err := n.writeNetwork("10.42.0.0/24"); err != nil {
-		t.Fatal(err)
-	}
-	file := n.path("etc", "cni", "net.d", "10-flannel.conflist")
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config struct {
-		Plugins []struct {
-			Type string
-			IPAM struct{ Ranges [][]struct{ Subnet string } }
-		}
-	}
-	if err := json.Unmarshal(content, &config); err != nil || config.Plugins[0].IPAM.Ranges[0][0].Subnet != "10.42.0.0/24" || config.Plugins[1].Type != "portmap" {
-		t.Errorf("%s, %v", content, err)
-	}
-	before, _ := os.Stat(file)
-	if err := n.writeNetwork("10.42.0.0/24"); err != nil {
-		t.Fatal(err)
-	}
-	if after, _ := os.Stat(file); !os.SameFile(before, after) {
-		t.Error("an unchanged network was written again: containerd loads it anew")
 	}
 }
 

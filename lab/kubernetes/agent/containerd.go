@@ -17,7 +17,7 @@ func (n *Node) containerdConfig(registries *registries) ([]byte, error) {
 		"plugins": table{
 			"io.containerd.internal.v1.opt": table{"path": n.path("containerd")},
 			"io.containerd.cri.v1.images": table{
-				"snapshotter": "overlayfs", "pinned_images": table{"sandbox": n.options.Image(n.options.PauseImage)},
+				"snapshotter": "overlayfs", "pinned_images": table{"sandbox": "rancher/mirrored-pause:3.6"},
 				"registry": table{"config_path": n.path("etc", "containerd", "certs.d"), "configs": registries.logins()},
 			},
 			"io.containerd.cri.v1.runtime": table{
@@ -36,17 +36,24 @@ func (n *Node) containerdConfig(registries *registries) ([]byte, error) {
 	})
 }
 
-// containerdEnvironment is k3s's own, with what is called CONTAINERD_X as X: proxies may be for containerd alone.
-func (n *Node) containerdEnvironment(environment []string) []string {
-	const prefix = "CONTAINERD_"
-	var own, given []string
-	for _, variable := range environment {
-		if rest, found := strings.CutPrefix(variable, prefix); found {
+// ContainerdArguments are containerd's.
+func (n *Node) ContainerdArguments() []string {
+	return []string{"--config", n.path("etc", "containerd", "config.toml")}
+}
+
+// ContainerdLog is where containerd's log goes.
+func (n *Node) ContainerdLog() (*os.File, error) {
+	return os.Create(n.path("containerd", "containerd.log"))
+}
+
+// ContainerdEnvironment is what containerd gets besides k3s's own: what there is called CONTAINERD_X, as X. Proxies may be
+// for containerd alone.
+func (n *Node) ContainerdEnvironment(own []string) []string {
+	given := []string{"PATH=" + n.bin + string(os.PathListSeparator) + os.Getenv("PATH")}
+	for _, variable := range own {
+		if rest, found := strings.CutPrefix(variable, "CONTAINERD_"); found {
 			given = append(given, rest)
-		} else {
-			own = append(own, variable)
 		}
 	}
-	// Of equal names the last one counts (os/exec).
-	return append(append(own, given...), "PATH="+n.bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return given
 }

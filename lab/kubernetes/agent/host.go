@@ -1,18 +1,17 @@
 package agent
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
-	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/pki"
+
+	"github.com/sirupsen/logrus"
 )
 
 // host is what the node's programs have to be told about the machine. A container (systemd-nspawn) differs from a virtual
@@ -23,11 +22,6 @@ type host struct {
 	resources   bool // limits may be raised and OOM scores lowered (CAP_SYS_RESOURCE)
 	allDevices  bool // no device is withheld: privileged containers can have all
 	sharedDisks bool // how full the root disk is says nothing about this machine
-}
-
-func (h host) String() string {
-	return fmt.Sprintf("control groups v1 %t, systemd %t, CAP_SYS_RESOURCE %t, all devices %t, container %t",
-		h.groupsV1, h.systemd, h.resources, h.allDevices, h.sharedDisks)
 }
 
 const capSysResource = 24
@@ -53,7 +47,7 @@ func capable(root fs.FS, capability uint) bool {
 // allDevices reads the device rules of this process's control group. Version 2 has no file that tells.
 func allDevices(root fs.FS) bool {
 	for _, line := range lines(root, "proc/self/cgroup") {
-		parts := strings.SplitN(line, ":", 3)
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) < 3 || parts[1] != "devices" {
 			continue
 		}
@@ -63,15 +57,10 @@ func allDevices(root fs.FS) bool {
 	return true
 }
 
-func lines(root fs.FS, name string) (all []string) {
-	content, err := fs.ReadFile(root, name)
-	if err != nil {
-		return nil
-	}
-	for scanner := bufio.NewScanner(bytes.NewReader(content)); scanner.Scan(); {
-		all = append(all, scanner.Text())
-	}
-	return all
+// lines are a file's, none where it cannot be read.
+func lines(root fs.FS, name string) []string {
+	content, _ := fs.ReadFile(root, name)
+	return slices.Collect(strings.Lines(string(content)))
 }
 
 // setKernel sets what pods' networks need. Where it may not, the machine's owner has to have done it.
@@ -82,17 +71,14 @@ func setKernel() {
 			continue
 		}
 		if err := os.WriteFile(file, []byte("1"), 0o644); err != nil {
-			logging.Warnf("kernel setting %s: %v", name, err)
+			logrus.Warnf("kernel setting %s: %v", name, err)
 		}
 	}
 }
 
-// resolvConf is the file that pods get: the operator's, the machine's, or one of its own where the machine's names no server
-// that pods could ask. As upstream, whose own one names a public server.
+// resolvConf is the file that pods get: the machine's, or one of its own where that names no server that pods could ask. As
+// upstream, whose own one names a public server.
 func (n *Node) resolvConf(machines string) (string, error) {
-	if n.options.ResolvConf != "" {
-		return n.options.ResolvConf, nil
-	}
 	for _, line := range lines(os.DirFS("/"), strings.TrimPrefix(machines, "/")) {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || fields[0] != "nameserver" {

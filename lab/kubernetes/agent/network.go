@@ -1,16 +1,12 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"io/fs"
+	"fmt"
 	"net"
-	"os"
+	"slices"
 
-	"capi-mgmt/lab/kubernetes/logging"
-	"capi-mgmt/lab/kubernetes/pki"
+	"capi-mgmt/lab/kubernetes/cni"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,19 +21,13 @@ func (n *Node) Register(ctx context.Context, client kubernetes.Interface) (ready
 	if err != nil || node.Spec.PodCIDR == "" {
 		return false, err
 	}
-	if err := n.writeNetwork(node.Spec.PodCIDR); err != nil {
+	if err := cni.Write(n.path("etc", "cni", "net.d", cni.File), node.Spec.PodCIDR, mtuOf(n.options.NodeAddress), true); err != nil {
 		return false, err
 	}
 	const role = "node-role.kubernetes.io/control-plane"
 	if node.Labels[role] != "true" {
-		patch, err := json.Marshal(table{"metadata": table{
-			"labels":      table{role: "true"},
-			"annotations": table{"k3s.io/internal-ip": n.options.NodeAddress, "k3s.io/hostname": n.options.NodeName},
-		}})
-		if err != nil {
-			return false, err
-		}
-		if _, err := client.CoreV1().Nodes().Patch(ctx, node.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		patch := fmt.Appendf(nil, `{"metadata": {"labels": {%q: "true"}}}`, role)
+		if _, err := client.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 			return false, err
 		}
 	}
@@ -46,59 +36,20 @@ func (n *Node) Register(ctx context.Context, client kubernetes.Interface) (ready
 
 // isReady says whether the kubelet of this start says that it is: what an earlier one said is still written down.
 func isReady(node *corev1.Node, since metav1.Time) bool {
-	for _, taint := range node.Spec.Taints {
-		if taint.Key == corev1.TaintNodeNotReady {
-			return false
-		}
+	notReady := func(taint corev1.Taint) bool { return taint.Key == corev1.TaintNodeNotReady }
+	ready := func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && !c.LastHeartbeatTime.Before(&since)
 	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady {
-			return condition.Status == corev1.ConditionTrue && !condition.LastHeartbeatTime.Before(&since)
-		}
-	}
-	return false
-}
-
-// writeNetwork writes the configuration of the pods' network: one bridge for one node's addresses. The name of the file and
-// of the bridge are flannel's, as k3s has them.
-func (n *Node) writeNetwork(podCIDR string) error {
-	content, err := json.MarshalIndent(table{
-		"cniVersion": "1.0.0", "name": "cbr0",
-		"plugins": []table{
-			{
-				"type": "bridge", "bridge": "cni0", "mtu": mtuOf(n.options.NodeAddress), "hairpinMode": true, "isDefaultGateway": true,
-				"forceAddress": true, "ipMasq": true,
-				"ipam": table{"type": "host-local", "ranges": [][]table{{{"subnet": podCIDR}}}},
-			},
-			{"type": "portmap", "capabilities": table{"portMappings": true}},
-		},
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	file := n.path("etc", "cni", "net.d", "10-flannel.conflist")
-	if written, err := os.ReadFile(file); err == nil && bytes.Equal(written, content) {
-		return nil
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	logging.Infof("pod network %s", podCIDR)
-	return pki.WriteFile(file, content, 0o600)
+	return slices.ContainsFunc(node.Status.Conditions, ready) && !slices.ContainsFunc(node.Spec.Taints, notReady)
 }
 
 // mtuOf is the size of packets on the interface with the address, or 0, the plugin's default, where there is none.
-func mtuOf(address string) int {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return 0
-	}
+func mtuOf(address net.IP) int {
+	interfaces, _ := net.Interfaces()
 	for _, device := range interfaces {
-		addresses, err := device.Addrs()
-		if err != nil {
-			continue
-		}
+		addresses, _ := device.Addrs()
 		for _, has := range addresses {
-			if network, ok := has.(*net.IPNet); ok && network.IP.String() == address {
+			if network, ok := has.(*net.IPNet); ok && network.IP.Equal(address) {
 				return device.MTU
 			}
 		}

@@ -21,10 +21,10 @@ type registries struct {
 
 type registry struct {
 	Auth struct {
-		Username      string `json:"username"`
-		Password      string `json:"password"`
-		Auth          string `json:"auth"`
-		IdentityToken string `json:"identity_token"`
+		Username      string `json:"username" toml:"username"`
+		Password      string `json:"password" toml:"password"`
+		Auth          string `json:"auth" toml:"auth"`
+		IdentityToken string `json:"identity_token" toml:"identitytoken"`
 	} `json:"auth"`
 	TLS trust `json:"tls"`
 }
@@ -56,76 +56,66 @@ func readRegistries(path string) (*registries, error) {
 func (r *registries) logins() table {
 	logins := table{}
 	for host, config := range r.Configs {
-		if auth := config.Auth; auth != (registry{}).Auth {
-			logins[host] = table{"auth": table{
-				"username": auth.Username, "password": auth.Password, "auth": auth.Auth, "identitytoken": auth.IdentityToken,
-			}}
+		if config.Auth != (registry{}).Auth {
+			logins[host] = table{"auth": config.Auth}
 		}
 	}
 	return logins
 }
 
-// hosts gives the content of containerd's hosts.toml by registry, for each that has mirrors or a trust of its own.
-// mirrorsOnly leaves out the registry itself where it has mirrors.
-func (r *registries) hosts(mirrorsOnly bool) (map[string][]byte, error) {
+// hosts gives the content of containerd's hosts.toml by registry, for each that has mirrors or a trust of its own. An encoder
+// would sort the mirrors.
+func (r *registries) hosts() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for host, config := range r.Configs {
 		if config.TLS != (trust{}) {
-			files[host] = []byte(fmt.Sprintf("server = %q\n", "https://"+serverOf(host)) + config.TLS.lines(""))
+			files[host] = []byte(server(host) + config.TLS.String())
 		}
 	}
 	for host, mirror := range r.Mirrors {
-		var server string
-		sections := make([]string, len(mirror.Endpoints))
-		for index, address := range mirror.Endpoints {
+		if host == "*" {
+			host = every
+		}
+		text := string(files[host])
+		if text == "" && host != every {
+			text = server(host)
+		}
+		var mirrors string
+		for _, address := range mirror.Endpoints {
 			endpoint, err := url.Parse(address)
 			if err != nil || endpoint.Host == "" || (endpoint.Scheme != "http" && endpoint.Scheme != "https") {
 				return nil, fmt.Errorf("mirror of %s: %q is not an http or https URL", host, address)
 			}
-			settings := r.Configs[endpoint.Host].TLS.lines("  ")
+			settings := r.Configs[endpoint.Host].TLS.String()
 			// Below a server's root containerd finds the API by itself (/v2); elsewhere the address is taken as it is.
 			if endpoint.Path = strings.TrimSuffix(endpoint.Path, "/"); endpoint.Path != "" && endpoint.Path != "/v2" {
-				settings += "  override_path = true\n"
+				settings += "override_path = true\n"
 			}
-			sections[index] = fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s", endpoint, settings)
-			if mirrorsOnly { // the last mirror stands where the registry itself would
-				server = fmt.Sprintf("server = %q\n", endpoint) + strings.ReplaceAll(settings, "  ", "")
-			}
+			mirrors += fmt.Sprintf("[host.%q]\ncapabilities = [\"pull\", \"resolve\"]\n%s", endpoint, settings)
 		}
-		switch {
-		case server != "":
-			sections = sections[:len(sections)-1]
-		case files[host] != nil:
-			server = string(files[host])
-		case host != "*" && host != every:
-			server = fmt.Sprintf("server = %q\n", "https://"+serverOf(host))
-		}
-		if host == "*" {
-			host = every
-		}
-		files[host] = []byte(server + strings.Join(sections, ""))
+		files[host] = []byte(text + mirrors)
 	}
 	return files, nil
 }
 
-// serverOf is the host that answers for a registry's name.
-func serverOf(registry string) string {
+// server is the line that says who answers for a registry's name.
+func server(registry string) string {
 	if registry == "docker.io" {
-		return "registry-1.docker.io"
+		registry = "registry-1.docker.io"
 	}
-	return registry
+	return fmt.Sprintf("server = %q\n", "https://"+registry)
 }
 
-// lines are whom to trust and what to show, as hosts.toml has it.
-func (t trust) lines(indent string) (text string) {
+// String is whom to trust and what to show, as hosts.toml has it.
+func (t trust) String() (text string) {
 	if t.CA != "" {
-		text += fmt.Sprintf("%sca = %q\n", indent, t.CA)
+		text += fmt.Sprintf("ca = %q\n", t.CA)
 	}
 	if t.Certificate != "" {
-		text += fmt.Sprintf("%sclient = [[%q, %q]]\n", indent, t.Certificate, t.Key)
+		text += fmt.Sprintf("client = [[%q, %q]]\n", t.Certificate, t.Key)
 	}
 	if t.InsecureSkipVerify {
-		text += indent + "skip_verify = true\n"
+		text += "skip_verify = true\n"
 	}
 	return text
 }

@@ -33,27 +33,27 @@ configs:
 `
 
 func TestMirrorsBecomeHosts(t *testing.T) {
-	got, err := registriesOf(t, operators).hosts(false)
+	got, err := registriesOf(t, operators).hosts()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
 		"docker.io": `server = "https://registry-1.docker.io"
 [host."http://mirror.lab:5000"]
-  capabilities = ["pull", "resolve"]
+capabilities = ["pull", "resolve"]
 [host."https://other.lab/v2/proxy"]
-  capabilities = ["pull", "resolve"]
-  ca = "/etc/ca.pem"
-  override_path = true
+capabilities = ["pull", "resolve"]
+ca = "/etc/ca.pem"
+override_path = true
 `,
 		"quay.io": `server = "https://quay.io"
 [host."https://mirror.lab:5443"]
-  capabilities = ["pull", "resolve"]
+capabilities = ["pull", "resolve"]
 `,
 		"_default": `[host."https://all.lab"]
-  capabilities = ["pull", "resolve"]
-  client = [["c", "k"]]
-  skip_verify = true
+capabilities = ["pull", "resolve"]
+client = [["c", "k"]]
+skip_verify = true
 `,
 		"other.lab": "server = \"https://other.lab\"\nca = \"/etc/ca.pem\"\n",
 		"all.lab":   "server = \"https://all.lab\"\nclient = [[\"c\", \"k\"]]\nskip_verify = true\n",
@@ -68,22 +68,6 @@ func TestMirrorsBecomeHosts(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d files, want %d", len(got), len(want))
-	}
-}
-
-func TestMirrorsOnly(t *testing.T) {
-	got, err := registriesOf(t, operators).hosts(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `server = "https://other.lab/v2/proxy"
-ca = "/etc/ca.pem"
-override_path = true
-[host."http://mirror.lab:5000"]
-  capabilities = ["pull", "resolve"]
-`
-	if string(got["docker.io"]) != want {
-		t.Errorf("%s", got["docker.io"])
 	}
 }
 
@@ -113,7 +97,7 @@ func TestRegistriesRefused(t *testing.T) {
 	if _, err := readRegistries(path); err == nil || !strings.Contains(err.Error(), "endpoints") {
 		t.Errorf("an unknown key: %v", err)
 	}
-	if _, err := registriesOf(t, `mirrors: {docker.io: {endpoint: ["mirror.lab:5000"]}}`).hosts(false); err == nil {
+	if _, err := registriesOf(t, `mirrors: {docker.io: {endpoint: ["mirror.lab:5000"]}}`).hosts(); err == nil {
 		t.Error("an endpoint without a scheme is taken")
 	}
 	if r, err := readRegistries(filepath.Join(t.TempDir(), "none")); err != nil || len(r.Mirrors) != 0 {

@@ -5,15 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
-
-func write(t *testing.T, path, content string) string {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -24,24 +17,10 @@ func read(t *testing.T, path string) string {
 	return string(content)
 }
 
-func TestProgramsTravelBehindTheExecutable(t *testing.T) {
-	dir := t.TempDir()
-	executable := write(t, filepath.Join(dir, "bare"), "ELF of k3s")
-	programs := []string{write(t, filepath.Join(dir, "bridge"), "plugin 1"), write(t, filepath.Join(dir, "portmap"), "plugin 2")}
-	first, second := filepath.Join(dir, "k3s"), filepath.Join(dir, "again")
-	for _, output := range []string{first, second} {
-		if err := Append(output, executable, programs); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if read(t, first) != read(t, second) {
-		t.Error("the same input gave other bytes")
-	}
-	if !strings.HasPrefix(read(t, first), "ELF of k3s") {
-		t.Error("the executable is not in front")
-	}
-	data := filepath.Join(dir, "data")
-	bin, err := extract(first, data)
+func TestProgramsTravelInTheExecutable(t *testing.T) {
+	data := t.TempDir()
+	programs := fstest.MapFS{"programs/bridge": {Data: []byte("plugin 1")}, "programs/portmap": {Data: []byte("plugin 2")}, "programs/README.md": {}}
+	bin, err := extract(programs, data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,15 +30,17 @@ func TestProgramsTravelBehindTheExecutable(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(data, "current", "bin", "bridge")); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("current/bin/bridge: %v, %v", info, err)
 	}
-	write(t, filepath.Join(bin, "bridge"), "in use")
-	if again, err := extract(second, data); err != nil || again != bin || read(t, filepath.Join(bin, "bridge")) != "in use" {
-		t.Errorf("the same programs were unpacked again: %s, %v", again, err)
+	if entries, err := os.ReadDir(bin); err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v", entries, err)
 	}
-	write(t, programs[0], "plugin 3")
-	if err := Append(second, executable, programs); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "bridge"), []byte("in use"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	other, err := extract(second, data)
+	if again, err := extract(programs, data); err != nil || again != bin || read(t, filepath.Join(bin, "bridge")) != "in use" {
+		t.Errorf("the same programs were unpacked again: %s, %v", again, err)
+	}
+	programs["programs/bridge"] = &fstest.MapFile{Data: []byte("plugin 3")}
+	other, err := extract(programs, data)
 	if err != nil || other == bin || read(t, filepath.Join(data, "current", "bin", "bridge")) != "plugin 3" {
 		t.Errorf("other programs: %s, %v", other, err)
 	}

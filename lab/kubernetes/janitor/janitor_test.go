@@ -19,7 +19,7 @@ var key = client.ObjectKey{Namespace: "clusters", Name: "c1"}
 
 type site struct {
 	*testing.T
-	*Reconciler
+	*reconciler
 	left    int
 	failure error
 	asked   []string // what the purge was asked for
@@ -27,7 +27,7 @@ type site struct {
 }
 
 // newSite has one OpenStackCluster with the provider's finalizer, and its credentials.
-func newSite(t *testing.T, annotations, ofSecret map[string]string) *site {
+func newSite(t *testing.T, annotations map[string]string) *site {
 	t.Helper()
 	o := openStackCluster()
 	o.SetNamespace(key.Namespace)
@@ -36,8 +36,8 @@ func newSite(t *testing.T, annotations, ofSecret map[string]string) *site {
 	o.SetAnnotations(annotations)
 	o.SetFinalizers([]string{"openstackcluster.infrastructure.cluster.x-k8s.io"})
 	o.Object["spec"] = map[string]any{"identityRef": map[string]any{"name": "credentials", "cloudName": "openstack"}}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "credentials", Namespace: key.Namespace, Annotations: ofSecret}}
-	s := &site{T: t, Reconciler: &Reconciler{VolumesPolicy: "delete", Retry: time.Minute, Recorder: events.NewFakeRecorder(10)}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "credentials", Namespace: key.Namespace}}
+	s := &site{T: t, reconciler: &reconciler{volumes: "delete", retry: time.Minute, recorder: events.NewFakeRecorder(10)}}
 	s.Client = fake.NewClientBuilder().WithScheme(scheme.Scheme).WithObjects(o, secret).Build()
 	s.purge = func(_ context.Context, secret *corev1.Secret, cloud, cluster string, volumes bool) (int, error) {
 		s.asked, s.volumes = append(s.asked, secret.Name+" "+cloud+" "+cluster), volumes
@@ -46,7 +46,7 @@ func newSite(t *testing.T, annotations, ofSecret map[string]string) *site {
 	return s
 }
 
-func (s *site) reconcile() time.Duration {
+func (s *site) round() time.Duration {
 	s.Helper()
 	result, err := s.Reconcile(s.Context(), ctrl.Request{NamespacedName: key})
 	if err != nil {
@@ -75,22 +75,22 @@ func (s *site) delete() {
 }
 
 func TestClusterIsKeptUntilNothingIsLeft(t *testing.T) {
-	s := newSite(t, nil, nil)
-	s.reconcile()
+	s := newSite(t, nil)
+	s.round()
 	if got := s.finalizers(); len(got) != 2 || len(s.asked) != 0 {
 		t.Fatalf("finalizers %v, asked %v", got, s.asked)
 	}
 	s.delete()
 	s.left = 2
-	if wait := s.reconcile(); wait != again || len(s.finalizers()) != 2 {
+	if wait := s.round(); wait != again || len(s.finalizers()) != 2 {
 		t.Errorf("two are left: wait %s, finalizers %v", wait, s.finalizers())
 	}
 	s.left, s.failure = 0, errors.New("octavia is down")
-	if wait := s.reconcile(); wait != time.Minute || len(s.finalizers()) != 2 {
+	if wait := s.round(); wait != time.Minute || len(s.finalizers()) != 2 {
 		t.Errorf("a failure: wait %s, finalizers %v", wait, s.finalizers())
 	}
 	s.failure = nil
-	s.reconcile()
+	s.round()
 	if got := s.finalizers(); len(got) != 1 {
 		t.Errorf("finalizers %v", got)
 	}
@@ -100,32 +100,11 @@ func TestClusterIsKeptUntilNothingIsLeft(t *testing.T) {
 }
 
 func TestVolumesAreKeptWhenTheClusterSaysSo(t *testing.T) {
-	s := newSite(t, map[string]string{volumesPolicy: "keep"}, nil)
-	s.reconcile()
+	s := newSite(t, map[string]string{volumesPolicy: "keep"})
+	s.round()
 	s.delete()
-	s.reconcile()
+	s.round()
 	if s.volumes {
 		t.Error("volumes were to be kept")
-	}
-}
-
-func TestCredentialsGoLast(t *testing.T) {
-	s := newSite(t, nil, map[string]string{credentialPolicy: "delete"})
-	s.reconcile()
-	s.delete()
-	if wait := s.reconcile(); wait != again {
-		t.Errorf("the provider still needs the secret: wait %s", wait)
-	}
-	o := openStackCluster()
-	if err := s.Get(t.Context(), key, o); err != nil {
-		t.Fatal(err)
-	}
-	o.SetFinalizers([]string{finalizer})
-	if err := s.Update(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	s.reconcile()
-	if err := s.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: "credentials"}, &corev1.Secret{}); err == nil || s.finalizers() != nil {
-		t.Errorf("secret: %v, finalizers %v", err, s.finalizers())
 	}
 }

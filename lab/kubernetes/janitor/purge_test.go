@@ -70,7 +70,7 @@ func TestPurgeDeletesWhatIsTheClustersOnly(t *testing.T) {
 		wanted  []string
 	}{{false, []string{"f-ours", "g-ours", "lb-ours"}}, {true, []string{"f-ours", "g-ours", "lb-ours", "s-ours", "v-ours"}}} {
 		deleted = nil
-		left, err := inOpenStack(t.Context(), secret, "openstack", "c1", c.volumes)
+		left, err := purgeOpenStack(t.Context(), secret, "openstack", "c1", c.volumes)
 		slices.Sort(deleted)
 		if err != nil || left != len(c.wanted) || !slices.Equal(deleted, c.wanted) {
 			t.Errorf("volumes %v: left %d, deleted %v, want %v; %v", c.volumes, left, deleted, c.wanted, err)
@@ -80,11 +80,11 @@ func TestPurgeDeletesWhatIsTheClustersOnly(t *testing.T) {
 
 func TestCredentialsAreNotQuoted(t *testing.T) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "credentials"}, Data: map[string][]byte{"clouds.yaml": []byte("clouds: [hunter2")}}
-	if _, err := signIn(t.Context(), secret, "openstack"); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if _, err := purgeOpenStack(t.Context(), secret, "openstack", "c1", true); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Error(err)
 	}
 	secret.Data["clouds.yaml"] = []byte("clouds: {}")
-	if _, err := signIn(t.Context(), secret, "openstack"); err == nil || !strings.Contains(err.Error(), `no cloud "openstack"`) {
+	if _, err := purgeOpenStack(t.Context(), secret, "openstack", "c1", true); err == nil || !strings.Contains(err.Error(), `cloud "openstack" not found`) {
 		t.Error(err)
 	}
 }

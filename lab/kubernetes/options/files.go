@@ -1,85 +1,73 @@
 package options
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 )
 
-// applyFiles sets the flags the configuration file and the files of its .d folder name, in the order of their names.
+// applyFiles sets the flags that the configuration file and the files of its .d folder name, in the order of their names.
 // As in k3s the command line wins over files, a later file over an earlier one, and a key ending in + adds to lists.
 func applyFiles(flags *pflag.FlagSet, main string) error {
-	onCommandLine := map[string]bool{}
-	flags.Visit(func(flag *pflag.Flag) { onCommandLine[flag.Name] = true })
-	more, err := filepath.Glob(main + ".d/*.y*ml")
+	more, err := filepath.Glob(main + ".d/*.y*ml") // sorted
 	if err != nil {
 		return err
 	}
-	slices.Sort(more)
-	for index, file := range append([]string{main}, more...) {
+	settings := map[string][]string{}
+	for _, file := range append([]string{main}, more...) {
 		content, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) && (index > 0 || !onCommandLine["config"]) {
+		if errors.Is(err, fs.ErrNotExist) && !flags.Changed("config") {
 			continue
 		} else if err != nil {
 			return err
 		}
 		entries := map[string]any{}
-		if err := yaml.Unmarshal(content, &entries); err != nil {
+		if err := yaml.Unmarshal(content, &entries, useNumber); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		for key, value := range entries {
 			name, adds := strings.CutSuffix(key, "+")
-			flag := flags.Lookup(name)
-			if flag == nil {
+			if flags.Lookup(name) == nil {
 				return fmt.Errorf("%s: unknown k3s option %q\nsupported options: %s", file, key, supported(flags))
 			}
-			if onCommandLine[name] && !adds {
-				continue
+			if !adds {
+				settings[name] = nil
 			}
-			if err := set(flag, value, adds); err != nil {
-				return fmt.Errorf("%s: %s: %w", file, key, err)
+			items, isList := value.([]any)
+			if !isList {
+				items = []any{value}
 			}
+			for _, item := range items {
+				settings[name] = append(settings[name], fmt.Sprint(item))
+			}
+		}
+	}
+	for name, values := range settings {
+		flag := flags.Lookup(name)
+		if flag.Changed {
+			continue
+		}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			err = list.Replace(values)
+		} else {
+			err = flag.Value.Set(strings.Join(values, " ")) // several for one value are refused by what it is
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", main, name, err)
 		}
 	}
 	return nil
 }
 
-// set gives a flag its value from a file: a scalar, or a list for repeatable flags.
-func set(flag *pflag.Flag, value any, adds bool) error {
-	items, isList := value.([]any)
-	if !isList {
-		items = []any{value}
-	}
-	texts := make([]string, 0, len(items))
-	for _, item := range items {
-		text := fmt.Sprint(item)
-		if number, ok := item.(float64); ok { // YAML numbers arrive as floats; 6443 must not become 6443.000
-			text = strconv.FormatFloat(number, 'f', -1, 64)
-		}
-		texts = append(texts, text)
-	}
-	if list, ok := flag.Value.(pflag.SliceValue); ok {
-		flag.Changed = true
-		if !adds {
-			return list.Replace(texts)
-		}
-		for _, text := range texts {
-			if err := list.Append(text); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(texts) != 1 {
-		return fmt.Errorf("takes one value, not %d", len(texts))
-	}
-	return flag.Value.Set(texts[0])
+// useNumber keeps numbers as they are written: 6443 must not become 6443.000.
+func useNumber(decoder *json.Decoder) *json.Decoder {
+	decoder.UseNumber()
+	return decoder
 }

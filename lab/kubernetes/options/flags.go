@@ -1,6 +1,7 @@
 package options
 
 import (
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -16,29 +17,30 @@ var withoutEffect = struct{ values, switches []string }{
 }
 
 // newFlags declares k3s's flags, with k3s's defaults and environment variables.
-func newFlags(v *raw) *pflag.FlagSet {
+func newFlags(v *Server) *pflag.FlagSet {
 	f := pflag.NewFlagSet("k3s server", pflag.ContinueOnError)
-	f.Usage = func() {} // Parse returns the text
 	f.SortFlags = false
 	host, _ := os.Hostname()
+	network := func(value *net.IPNet, name, fallback, usage string) {
+		_, parsed, _ := net.ParseCIDR(fallback)
+		f.IPNetVar(value, name, *parsed, usage)
+	}
 
-	f.StringVarP(&v.configFile, "config", "c", fromEnv("K3S_CONFIG_FILE", "/etc/rancher/k3s/config.yaml"), "YAML configuration file (and FILE.d/*.yaml)")
-	f.StringVarP(&v.DataDir, "data-dir", "d", fromEnv("K3S_DATA_DIR", "/var/lib/rancher/k3s"), "folder to hold state")
+	f.StringP("config", "c", fromEnv("K3S_CONFIG_FILE", "/etc/rancher/k3s/config.yaml"), "YAML configuration file (and FILE.d/*.yaml)")
+	f.StringVarP(&v.DataDir, "data-dir", "d", DataDir(), "folder to hold state")
 	f.StringVarP(&v.Kubeconfig, "write-kubeconfig", "o", fromEnv("K3S_KUBECONFIG_OUTPUT", DefaultKubeconfig), "write the administrator's kubeconfig to this file")
-	f.StringVar(&v.kubeconfigMode, "write-kubeconfig-mode", fromEnv("K3S_KUBECONFIG_MODE", "600"), "mode of the kubeconfig, octal")
+	f.String("write-kubeconfig-mode", fromEnv("K3S_KUBECONFIG_MODE", "600"), "mode of the kubeconfig, octal")
 	f.StringSliceVar(&v.TLSNames, "tls-san", nil, "additional host name or address in the server's certificate (repeatable)")
-	f.StringSliceVar(&v.Disabled, "disable", nil, "packaged components not to deploy: "+strings.Join(packaged, ","))
+	f.StringSliceVar(&v.Disabled, "disable", nil, "packaged components not to deploy")
 	f.BoolVar(&v.SecretsEncryption, "secrets-encryption", false, "encrypt Secrets at rest")
-	f.StringVarP(&v.Token, "token", "t", os.Getenv("K3S_TOKEN"), "shared secret")
-	f.StringVar(&v.BindAddress, "bind-address", "0.0.0.0", "address the API server listens on")
-	f.StringVar(&v.AdvertiseAddress, "advertise-address", "", "address the API server tells others (default: the bind address, or the machine's first)")
-	f.IntVar(&v.Port, "https-listen-port", 6443, "port of the API server")
-	f.StringVar(&v.ClusterCIDR, "cluster-cidr", "10.42.0.0/16", "pod network")
-	f.StringVar(&v.ServiceCIDR, "service-cidr", "10.43.0.0/16", "service network")
+	f.IPVar(&v.BindAddress, "bind-address", net.IPv4zero, "address the API server listens on")
+	f.IPVar(&v.AdvertiseAddress, "advertise-address", nil, "address the API server tells others (default: the bind address, or that of the machine's way out)")
+	f.Uint16Var(&v.Port, "https-listen-port", 6443, "port of the API server")
+	network(&v.ClusterCIDR, "cluster-cidr", "10.42.0.0/16", "pod network")
+	network(&v.ServiceCIDR, "service-cidr", "10.43.0.0/16", "service network")
 	f.StringVar(&v.ClusterDomain, "cluster-domain", "cluster.local", "cluster domain")
 	f.StringVar(&v.NodeName, "node-name", fromEnv("K3S_NODE_NAME", strings.ToLower(host)), "node name")
-	f.StringVarP(&v.NodeAddress, "node-ip", "i", "", "node address (default: the advertise address)")
-	f.StringVar(&v.NodeExternalIP, "node-external-ip", "", "external address of the node")
+	f.IPVarP(&v.NodeAddress, "node-ip", "i", nil, "node address (default: the advertise address)")
 	f.StringSliceVar(&v.NodeLabels, "node-label", nil, "node labels, key=value")
 	f.StringSliceVar(&v.NodeTaints, "node-taint", nil, "node taints, key=value:Effect")
 	f.StringArrayVar(&v.APIServerArguments, "kube-apiserver-arg", nil, "further kube-apiserver flag, name=value (repeatable)")
@@ -48,13 +50,7 @@ func newFlags(v *raw) *pflag.FlagSet {
 	f.StringArrayVar(&v.KubeletArguments, "kubelet-arg", nil, "further kubelet flag, name=value (repeatable)")
 	f.StringArrayVar(&v.ProxyArguments, "kube-proxy-arg", nil, "further kube-proxy flag, name=value (repeatable)")
 	f.StringVar(&v.PrivateRegistry, "private-registry", "/etc/rancher/k3s/registries.yaml", "file of registries: mirrors, authorities, passwords")
-	f.StringVar(&v.DefaultRegistry, "system-default-registry", "", "registry of the images that k3s itself needs")
-	f.BoolVar(&v.NoDefaultEndpoint, "disable-default-registry-endpoint", false, "ask a registry's mirrors only")
-	f.StringVar(&v.PauseImage, "pause-image", "rancher/mirrored-pause:3.6", "image of a pod's first container")
-	f.StringVar(&v.ResolvConf, "resolv-conf", os.Getenv("K3S_RESOLV_CONF"), "the pods' resolv.conf (default: the machine's)")
-	f.BoolVar(&v.DisableProxy, "disable-kube-proxy", false, "run no kube-proxy")
 	f.BoolVar(&v.DisableAgent, "disable-agent", false, "run no node: the API server and the controllers only")
-	f.BoolVar(&v.ProtectKernelDefaults, "protect-kernel-defaults", false, "refuse kernel settings that are not the kubelet's instead of setting them")
 
 	for _, name := range withoutEffect.values {
 		f.StringArray(name, nil, "accepted, no effect")

@@ -2,17 +2,15 @@
 package options
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	netutils "k8s.io/utils/net"
 )
 
 // DefaultKubeconfig is where k3s writes the administrator's kubeconfig and where its kubectl looks for it.
@@ -24,113 +22,64 @@ type Server struct {
 	Kubeconfig        string // path of the administrator's kubeconfig
 	KubeconfigMode    os.FileMode
 	SecretsEncryption bool
-	Token             string
 	TLSNames          []string // further names and addresses in the API server's certificate
-	BindAddress       string
-	AdvertiseAddress  string
-	Port              int
-	ClusterCIDR       string
-	ServiceCIDR       string
+	BindAddress       net.IP
+	AdvertiseAddress  net.IP
+	Port              uint16
+	ClusterCIDR       net.IPNet
+	ServiceCIDR       net.IPNet
 	ClusterDomain     string
-	Disabled          []string // packaged components left out; of these coredns exists here
+	Disabled          []string // packaged components left out; coredns exists here
 
-	NodeName       string
-	NodeAddress    string
-	NodeExternalIP string
-	NodeLabels     []string
-	NodeTaints     []string
+	NodeName    string
+	NodeAddress net.IP
+	NodeLabels  []string
+	NodeTaints  []string
 
 	APIServerArguments         []string
 	ControllerManagerArguments []string
 	SchedulerArguments         []string
 
-	DisableAgent          bool // no node
-	DisableProxy          bool
-	KubeletArguments      []string
-	ProxyArguments        []string
-	PrivateRegistry       string // path of registries.yaml
-	DefaultRegistry       string // of the images k3s itself needs
-	NoDefaultEndpoint     bool   // ask mirrors only
-	PauseImage            string
-	ResolvConf            string // path, or "" for the machine's
-	ProtectKernelDefaults bool
+	DisableAgent     bool // no node
+	KubeletArguments []string
+	ProxyArguments   []string
+	PrivateRegistry  string // path of registries.yaml
 }
 
-// packaged are the components `--disable` may name, from k3s.
-var packaged = []string{"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes"}
-
-// IsDisabled says whether `--disable` named the component.
-func (s *Server) IsDisabled(component string) bool { return slices.Contains(s.Disabled, component) }
-
-// NotServer is returned by Parse when the arguments only asked for the help text, which is its message.
-type NotServer string
-
-func (text NotServer) Error() string { return string(text) }
-
-// raw holds what flags and files say before it is checked.
-type raw struct {
-	Server
-	kubeconfigMode string
-	configFile     string
-}
-
-// Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist.
+// Parse reads the arguments of `k3s server`. Unknown flags and options are refused, with the list of those that exist. A wish
+// for help is fulfilled; the error then is pflag.ErrHelp.
 func Parse(arguments []string) (*Server, error) {
-	values := &raw{}
-	flags := newFlags(values)
+	server := &Server{}
+	flags := newFlags(server)
 	if err := flags.Parse(arguments); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return nil, NotServer("k3s server [OPTIONS]\n" + flags.FlagUsages())
-		}
 		return nil, fmt.Errorf("k3s server: %w\nsupported flags: %s", err, supported(flags))
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("k3s server: unexpected arguments %q\nsupported flags: %s", flags.Args(), supported(flags))
 	}
-	if err := applyFiles(flags, values.configFile); err != nil {
+	file, err := flags.GetString("config")
+	if err == nil {
+		err = applyFiles(flags, file)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return values.check()
-}
-
-func (values *raw) check() (*Server, error) {
-	server := &values.Server
-	for _, component := range server.Disabled {
-		if !slices.Contains(packaged, component) {
-			return nil, fmt.Errorf("--disable %s: not a packaged component (known: %s)", component, strings.Join(packaged, ", "))
-		}
-	}
-	mode, err := strconv.ParseUint(values.kubeconfigMode, 8, 32)
+	octal := flags.Lookup("write-kubeconfig-mode").Value.String()
+	mode, err := strconv.ParseUint(octal, 8, 32)
 	if err != nil || mode > 0o777 {
-		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", values.kubeconfigMode)
+		return nil, fmt.Errorf("--write-kubeconfig-mode %q: not an octal file mode such as 600", octal)
 	}
 	server.KubeconfigMode = os.FileMode(mode)
-	if server.Port < 1 || server.Port > 65535 {
-		return nil, fmt.Errorf("--https-listen-port %d: not a port", server.Port)
-	}
-	bind := net.ParseIP(server.BindAddress)
-	if bind == nil {
-		return nil, fmt.Errorf("--bind-address %q: not an IP address", server.BindAddress)
-	}
-	if server.AdvertiseAddress == "" && bind.IsUnspecified() {
-		server.AdvertiseAddress = firstAddress()
-	} else if server.AdvertiseAddress == "" {
+	if server.AdvertiseAddress == nil {
 		server.AdvertiseAddress = server.BindAddress
+		if server.BindAddress.IsUnspecified() {
+			if server.AdvertiseAddress, err = utilnet.ChooseHostInterface(); err != nil {
+				return nil, fmt.Errorf("--advertise-address is not given: %w", err)
+			}
+		}
 	}
-	if server.NodeAddress == "" {
+	if server.NodeAddress == nil {
 		server.NodeAddress = server.AdvertiseAddress
-	}
-	for flag, value := range map[string]string{
-		"--advertise-address": server.AdvertiseAddress, "--node-ip": server.NodeAddress, "--node-external-ip": server.NodeExternalIP,
-	} {
-		if value != "" && net.ParseIP(value) == nil {
-			return nil, fmt.Errorf("%s %q: not an IP address", flag, value)
-		}
-	}
-	for flag, value := range map[string]string{"--cluster-cidr": server.ClusterCIDR, "--service-cidr": server.ServiceCIDR} {
-		if _, _, err := net.ParseCIDR(value); err != nil {
-			return nil, fmt.Errorf("%s %q: not a network in CIDR form", flag, value)
-		}
 	}
 	if server.DataDir, err = filepath.Abs(server.DataDir); err != nil {
 		return nil, err
@@ -139,36 +88,19 @@ func (values *raw) check() (*Server, error) {
 	return server, err
 }
 
-// Image is the reference of an image that k3s itself needs, from the operator's registry if there is one.
-func (s *Server) Image(reference string) string {
-	if s.DefaultRegistry == "" {
-		return reference
-	}
-	return s.DefaultRegistry + "/" + reference
-}
-
 // ServiceAddress is the address at index of the service network: 1 is the Service `kubernetes`, 10 the cluster's DNS.
 func (s *Server) ServiceAddress(index int) string {
-	_, network, err := net.ParseCIDR(s.ServiceCIDR) // checked by Parse
-	if err != nil {
-		return ""
-	}
-	address := slices.Clone(network.IP)
-	address[len(address)-1] += byte(index)
+	address, _ := netutils.GetIndexedIP(&s.ServiceCIDR, index) // a network of less than ten addresses has none
 	return address.String()
 }
 
-// firstAddress is the address of the machine's way out as Kubernetes itself finds it, else its first global IPv4 address, or
-// loopback where there is none.
-func firstAddress() string {
-	if address, err := utilnet.ChooseHostInterface(); err == nil {
-		return address.String()
+// Arguments are a program's own and then the operator's, who gives them as name=value: the last one wins.
+func Arguments(own, given []string) []string {
+	for _, argument := range given {
+		own = append(own, "--"+strings.TrimPrefix(argument, "--"))
 	}
-	addresses, _ := net.InterfaceAddrs()
-	for _, address := range addresses {
-		if network, ok := address.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
-			return network.IP.String()
-		}
-	}
-	return "127.0.0.1"
+	return own
 }
+
+// DataDir is the folder to hold state, unless a flag names another.
+func DataDir() string { return fromEnv("K3S_DATA_DIR", "/var/lib/rancher/k3s") }

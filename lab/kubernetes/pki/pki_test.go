@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,15 +16,20 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/keyutil"
 )
 
 // place puts an authority of the operator's own into a folder, as k3s's custom CA certificates are, and loads it.
 func place(dir, name string, certPEM, keyPEM []byte) (*Authority, error) {
-	certPath, keyPath := pairPaths(dir, name)
+	certPath, keyPath := filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
 	if err := errors.Join(os.WriteFile(certPath, certPEM, 0o644), os.WriteFile(keyPath, keyPEM, 0o600)); err != nil {
 		return nil, err
 	}
 	return EnsureAuthority(dir, name)
+}
+
+func pemOf(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
 // given makes an RSA authority in PEM.
@@ -33,7 +40,7 @@ func given(t *testing.T) (certPEM, keyPEM []byte) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serialNumber(), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -53,7 +60,7 @@ func TestAuthorityIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(first.PEM) != string(second.PEM) {
+	if string(first.PEM()) != string(second.PEM()) {
 		t.Error("a second start made a new authority")
 	}
 	info, err := os.Stat(first.KeyPath)
@@ -67,7 +74,7 @@ func TestGivenAuthority(t *testing.T) {
 	_, otherKey := given(t)
 	ecDir := t.TempDir()
 	pkcs8 := func() []byte {
-		key, err := parseKey(keyPEM)
+		key, err := keyutil.ParsePrivateKeyPEM(keyPEM)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,13 +105,17 @@ func TestGivenAuthority(t *testing.T) {
 	}{
 		{"PKCS 1", certPEM, keyPEM, ""},
 		{"PKCS 8", certPEM, pkcs8, ""},
-		{"elliptic curve", ec.PEM, ecKey, ""},
-		{"another's key", certPEM, otherKey, "does not belong"},
-		{"no PEM", []byte("x"), keyPEM, "not PEM"},
+		{"elliptic curve", ec.PEM(), ecKey, ""},
+		{"another's key", certPEM, otherKey, "doesn't match"},
+		{"no PEM", []byte("x"), keyPEM, "couldn't load"},
 		{"a leaf", leafPEM, leafKey, "not a CA"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := place(t.TempDir(), "ca", test.cert, test.key)
+			dir := t.TempDir()
+			authority, err := place(dir, "ca", test.cert, test.key)
+			if err == nil {
+				err = Leaf{Authority: authority, Name: "leaf", CommonName: "leaf", Usage: x509.ExtKeyUsageClientAuth}.Ensure(dir)
+			}
 			if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -119,7 +130,7 @@ func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := Leaf{Authority: authority, Name: "serving", CommonName: "kube-apiserver", Names: []string{"10.0.0.1", "seed.lab", ""}, Usage: x509.ExtKeyUsageServerAuth}
+	leaf := Leaf{Authority: authority, Name: "serving", CommonName: "kube-apiserver", Names: []string{"10.0.0.1", "seed.lab"}, Usage: x509.ExtKeyUsageServerAuth}
 	content := func(l Leaf) string {
 		t.Helper()
 		if err := l.Ensure(dir); err != nil {
@@ -144,6 +155,13 @@ func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
 	if content(leaf) != second {
 		t.Error("one name less made a new certificate; the old one still fits")
 	}
+	if err := os.Rename(filepath.Join(dir, "ca.key"), filepath.Join(dir, "serving.key")); err != nil {
+		t.Fatal(err)
+	}
+	if content(more) == second {
+		t.Error("a key that does not belong to it was kept: a start killed while it made a new one")
+	}
+	second = content(more)
 	otherCert, otherKey := given(t)
 	if more.Authority, err = place(dir, "ca", otherCert, otherKey); err != nil {
 		t.Fatal(err)
@@ -153,30 +171,28 @@ func TestLeafIsRenewedOnlyWhenItNoLongerFits(t *testing.T) {
 	}
 }
 
-func TestTokenIsKeptAndAnotherRefused(t *testing.T) {
+func TestTokenIsKept(t *testing.T) {
 	dir := t.TempDir()
 	authority, err := EnsureAuthority(dir, "server-ca")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := EnsureToken(dir, "secret-1", authority); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "node-token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := strings.TrimSpace(string(text))
-	if !strings.HasPrefix(token, "K10") || !strings.HasSuffix(token, "::server:secret-1") {
-		t.Errorf("token has not k3s's form: %d characters", len(token))
-	}
-	for _, same := range []string{"", "secret-1", token} {
-		if err := EnsureToken(dir, same, authority); err != nil {
-			t.Errorf("the same token is refused: %v", err)
+	token := func() string {
+		if err := EnsureToken(dir, authority); err != nil {
+			t.Fatal(err)
 		}
+		text, err := os.ReadFile(filepath.Join(dir, "token"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
-	if err := EnsureToken(dir, "secret-2", authority); err == nil || strings.Contains(err.Error(), "secret-") {
-		t.Errorf("another token: %v; want a refusal that shows none", err)
+	first := token()
+	if !strings.HasPrefix(first, "K10") || !strings.Contains(first, "::server:") {
+		t.Errorf("token has not k3s's form: %d characters", len(first))
+	}
+	if token() != first {
+		t.Error("another token")
 	}
 }
 
@@ -212,18 +228,16 @@ func TestKubeconfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (Leaf{Authority: authority, Name: "admin", CommonName: "a", Usage: x509.ExtKeyUsageClientAuth}).Ensure(dir); err != nil {
-		t.Fatal(err)
-	}
+	leaf := Leaf{Authority: authority, Name: "admin", CommonName: "a", Usage: x509.ExtKeyUsageClientAuth}
 	path := filepath.Join(dir, "folder", "k3s.yaml")
-	if err := (Kubeconfig{Path: path, Server: "https://10.0.0.1:6443", User: "default", Leaf: "admin", Mode: 0o600}).Write(dir, authority); err != nil {
+	if err := errors.Join(leaf.Ensure(dir), leaf.Kubeconfig(dir, path, "https://10.0.0.1:6443", "default", authority, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Host != "https://10.0.0.1:6443" || string(config.CAData) != string(authority.PEM) || len(config.KeyData) == 0 {
+	if config.Host != "https://10.0.0.1:6443" || string(config.CAData) != string(authority.PEM()) || len(config.KeyData) == 0 {
 		t.Errorf("host %s, CA or key missing", config.Host)
 	}
 }

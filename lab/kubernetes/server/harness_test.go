@@ -14,17 +14,19 @@ import (
 	"time"
 
 	"capi-mgmt/lab/kubernetes/options"
+	"capi-mgmt/lab/kubernetes/programs"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// asServer in the environment makes the test binary run a server with the arguments after --, because a server takes a whole
-// process: it changes the working directory and the components' global settings.
+// asServer in the environment makes the test binary run a server with its arguments, because a server takes a whole process:
+// it changes the working directory, and starts itself under other names.
 const asServer = "LAB_KUBERNETES_TEST_SERVER"
 
 func TestMain(m *testing.M) {
+	programs.Run() // what the server starts is this executable too
 	if os.Getenv(asServer) == "" {
 		os.Exit(m.Run())
 	}

@@ -22,7 +22,7 @@ func TestK3s(t *testing.T) {
 	whole, dir := t, t.TempDir() // what begins in a subtest here outlives it
 	kubeconfig, data := filepath.Join(dir, "k3s.yaml"), filepath.Join(dir, "data")
 	arguments := []string{"--data-dir", data, "--write-kubeconfig", kubeconfig, "--bind-address", "127.0.0.1", "--https-listen-port", freePort(t),
-		"--node-name", "seed-1", "--secrets-encryption", "--disable", "traefik,servicelb,metrics-server", "--disable-agent", "--system-default-registry", "registry.lab"}
+		"--node-name", "seed-1", "--secrets-encryption", "--disable", "traefik,servicelb,metrics-server", "--disable-agent"}
 	server := begin(t, arguments...)
 	if state := server.state(); state != "READY=1" {
 		t.Fatalf("told systemd %q", state)
@@ -39,7 +39,7 @@ func TestK3s(t *testing.T) {
 				return false, err.Error()
 			}
 			image := deployment.Spec.Template.Spec.Containers[0].Image
-			return strings.HasPrefix(image, "registry.lab/rancher/"), image
+			return strings.HasPrefix(image, "rancher/"), image
 		})
 		service, err := client.CoreV1().Services("kube-system").Get(t.Context(), "kube-dns", metav1.GetOptions{})
 		if err != nil || service.Spec.ClusterIP != "10.43.0.10" {

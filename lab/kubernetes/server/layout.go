@@ -8,22 +8,22 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"capi-mgmt/lab/kubernetes/agent"
-	"capi-mgmt/lab/kubernetes/logging"
 	"capi-mgmt/lab/kubernetes/options"
 	"capi-mgmt/lab/kubernetes/pki"
+
+	"k8s.io/client-go/util/keyutil"
 )
 
 // layout is where one server keeps its files, k3s's places below the data folder, and the authorities they come from.
 type layout struct {
-	root        string // DATA-DIR/server
-	tls         string
-	credentials string
-	agent       string // DATA-DIR/agent
+	root, tls, credentials string // DATA-DIR/server, and below it
+	agent                  string // DATA-DIR/agent
 
 	serverCA        *pki.Authority // signs the API server's certificate
-	clientCA        *pki.Authority // signs client certificates; the same as serverCA in a kubeadm cluster
+	clientCA        *pki.Authority // signs client certificates
 	requestHeaderCA *pki.Authority
 
 	encryption string // path of the encryption configuration, or ""
@@ -40,105 +40,92 @@ func (l *layout) kubeconfig(user string) string {
 func prepare(o *options.Server) (*layout, error) {
 	root := filepath.Join(o.DataDir, "server")
 	l := &layout{root: root, tls: filepath.Join(root, "tls"), credentials: filepath.Join(root, "cred"), agent: agent.Dir(o)}
-	for _, dir := range []string{l.root, l.tls, l.credentials, l.agent, filepath.Join(root, "db")} {
+	for _, dir := range []string{l.tls, l.credentials, l.agent, filepath.Join(root, "db"), filepath.Join(root, "manifests")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	host := o.BindAddress
-	if net.ParseIP(host).IsUnspecified() {
-		host = "127.0.0.1"
+	host := "127.0.0.1"
+	if !o.BindAddress.IsUnspecified() {
+		host = o.BindAddress.String()
 	}
-	l.url = "https://" + net.JoinHostPort(host, strconv.Itoa(o.Port))
-	if err := l.authorities(); err != nil {
+	l.url = "https://" + net.JoinHostPort(host, strconv.Itoa(int(o.Port)))
+	for name, authority := range map[string]**pki.Authority{
+		"request-header-ca": &l.requestHeaderCA, "server-ca": &l.serverCA, "client-ca": &l.clientCA,
+	} {
+		var err error
+		if *authority, err = pki.EnsureAuthority(l.tls, name); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.certificates(o); err != nil {
 		return nil, err
 	}
-	if err := l.leaves(o); err != nil {
-		return nil, err
-	}
-	if err := pki.EnsureToken(root, o.Token, l.serverCA); err != nil {
-		return nil, err
-	}
-	if err := pki.EnsureServiceAccountKey(l.key("service")); err != nil {
-		return nil, err
-	}
-	var err error
-	if l.encryption, err = pki.EnsureEncryption(filepath.Join(l.credentials, "encryption-config.json"), o.SecretsEncryption); err != nil {
-		return nil, err
-	}
-	if l.encryption != "" && !o.SecretsEncryption {
-		logging.Infof("secrets encryption stays on: %s exists", l.encryption)
-	}
-	return l, l.kubeconfigs(o)
+	_, _, err := keyutil.LoadOrGenerateKeyFile(l.key("service"))
+	encryption, failed := pki.EnsureEncryption(filepath.Join(l.credentials, "encryption-config.json"), o.SecretsEncryption)
+	l.encryption = encryption
+	return l, errors.Join(err, failed,
+		pki.EnsureToken(root, l.serverCA),
+		// The two that a node trusts.
+		pki.WriteFile(filepath.Join(l.agent, "server-ca.crt"), l.serverCA.PEM(), 0o644),
+		pki.WriteFile(filepath.Join(l.agent, "client-ca.crt"), l.clientCA.PEM(), 0o644))
 }
 
-// authorities makes k3s's three. The agent's folder has copies of the two that a node trusts.
-func (l *layout) authorities() (err error) {
-	if l.requestHeaderCA, err = pki.EnsureAuthority(l.tls, "request-header-ca"); err != nil {
-		return err
-	}
-	if l.serverCA, err = pki.EnsureAuthority(l.tls, "server-ca"); err != nil {
-		return err
-	}
-	if l.clientCA, err = pki.EnsureAuthority(l.tls, "client-ca"); err != nil {
-		return err
-	}
-	return errors.Join(pki.WriteFile(filepath.Join(l.agent, "server-ca.crt"), l.serverCA.PEM, 0o644),
-		pki.WriteFile(filepath.Join(l.agent, "client-ca.crt"), l.clientCA.PEM, 0o644))
-}
-
-func (l *layout) leaves(o *options.Server) error {
+// certificates makes the leaves and the kubeconfigs that hold them.
+func (l *layout) certificates(o *options.Server) error {
 	names := append([]string{
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + o.ClusterDomain,
-		"localhost", "127.0.0.1", "::1", o.AdvertiseAddress, o.ServiceAddress(1), o.NodeExternalIP, o.NodeName,
+		"localhost", "127.0.0.1", "::1", o.AdvertiseAddress.String(), o.ServiceAddress(1), o.NodeName,
 	}, o.TLSNames...)
-	if ip := net.ParseIP(o.BindAddress); !ip.IsUnspecified() {
-		names = append(names, o.BindAddress)
+	if !o.BindAddress.IsUnspecified() {
+		names = append(names, o.BindAddress.String())
 	}
-	masters := []string{"system:masters"}
-	serves, calls := x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth
-	for _, leaf := range []pki.Leaf{
-		{Authority: l.serverCA, Name: "serving-kube-apiserver", CommonName: "kube-apiserver", Names: names, Usage: serves},
-		{Authority: l.clientCA, Name: "client-admin", CommonName: "system:admin", Organizations: masters, Usage: calls},
-		{Authority: l.clientCA, Name: "client-controller", CommonName: "system:kube-controller-manager", Usage: calls},
-		{Authority: l.clientCA, Name: "client-scheduler", CommonName: "system:kube-scheduler", Usage: calls},
-		{Authority: l.clientCA, Name: "client-kube-apiserver", CommonName: "system:apiserver", Organizations: masters, Usage: calls},
-		{Authority: l.requestHeaderCA, Name: "client-auth-proxy", CommonName: "system:auth-proxy", Usage: calls},
+	ofNode := []string{o.NodeName, "localhost", "127.0.0.1", o.NodeAddress.String()}
+	serving := func(name, commonName string, names []string) pki.Leaf {
+		return pki.Leaf{Authority: l.serverCA, Name: name, CommonName: commonName, Names: names, Usage: x509.ExtKeyUsageServerAuth}
+	}
+	client := func(authority *pki.Authority, name, commonName string, organizations ...string) pki.Leaf {
+		return pki.Leaf{Authority: authority, Name: name, CommonName: commonName, Organizations: organizations, Usage: x509.ExtKeyUsageClientAuth}
+	}
+	admin := client(l.clientCA, "client-admin", "system:admin", "system:masters")
+	for _, one := range []struct {
+		dir              string
+		leaf             pki.Leaf
+		user, kubeconfig string
+	}{
+		{l.tls, serving("serving-kube-apiserver", "kube-apiserver", names), "", ""},
+		{l.tls, admin, "admin", l.kubeconfig("admin")},
+		{l.tls, client(l.clientCA, "client-controller", "system:kube-controller-manager"), "controller", l.kubeconfig("controller")},
+		{l.tls, client(l.clientCA, "client-scheduler", "system:kube-scheduler"), "scheduler", l.kubeconfig("scheduler")},
+		{l.tls, client(l.clientCA, "client-kube-apiserver", "system:apiserver", "system:masters"), "", ""},
+		{l.tls, client(l.requestHeaderCA, "client-auth-proxy", "system:auth-proxy"), "", ""},
+		{l.agent, serving("serving-kubelet", o.NodeName, ofNode), "", ""},
+		{l.agent, client(l.clientCA, "client-kubelet", "system:node:"+o.NodeName, "system:nodes"), "kubelet", filepath.Join(l.agent, "kubelet.kubeconfig")},
+		{l.agent, client(l.clientCA, "client-kube-proxy", "system:kube-proxy"), "kube-proxy", filepath.Join(l.agent, "kubeproxy.kubeconfig")},
 	} {
-		if err := leaf.Ensure(l.tls); err != nil {
-			return fmt.Errorf("certificate %s: %w", leaf.Name, err)
+		err := one.leaf.Ensure(one.dir)
+		if err == nil && one.kubeconfig != "" {
+			err = one.leaf.Kubeconfig(one.dir, one.kubeconfig, l.url, one.user, l.serverCA, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("certificate %s: %w", one.leaf.Name, err)
 		}
 	}
-	for _, leaf := range []pki.Leaf{
-		{Authority: l.serverCA, Name: "serving-kubelet", CommonName: o.NodeName, Names: []string{o.NodeName, "localhost", "127.0.0.1", o.NodeAddress, o.NodeExternalIP}, Usage: serves},
-		{Authority: l.clientCA, Name: "client-kubelet", CommonName: "system:node:" + o.NodeName, Organizations: []string{"system:nodes"}, Usage: calls},
-		{Authority: l.clientCA, Name: "client-kube-proxy", CommonName: "system:kube-proxy", Usage: calls},
-	} {
-		if err := leaf.Ensure(l.agent); err != nil {
-			return fmt.Errorf("certificate %s: %w", leaf.Name, err)
-		}
-	}
-	return nil
+	return admin.Kubeconfig(l.tls, o.Kubeconfig, l.url, "default", l.serverCA, o.KubeconfigMode)
 }
 
-func (l *layout) kubeconfigs(o *options.Server) error {
-	for dir, files := range map[string][]pki.Kubeconfig{
-		l.tls: {
-			{Path: o.Kubeconfig, Server: l.url, User: "default", Leaf: "client-admin", Mode: o.KubeconfigMode},
-			{Path: l.kubeconfig("admin"), Server: l.url, User: "admin", Leaf: "client-admin", Mode: 0o600},
-			{Path: l.kubeconfig("controller"), Server: l.url, User: "controller", Leaf: "client-controller", Mode: 0o600},
-			{Path: l.kubeconfig("scheduler"), Server: l.url, User: "scheduler", Leaf: "client-scheduler", Mode: 0o600},
-		},
-		l.agent: {
-			{Path: filepath.Join(l.agent, "kubelet.kubeconfig"), Server: l.url, User: "kubelet", Leaf: "client-kubelet", Mode: 0o600},
-			{Path: filepath.Join(l.agent, "kubeproxy.kubeconfig"), Server: l.url, User: "kube-proxy", Leaf: "client-kube-proxy", Mode: 0o600},
-		},
-	} {
-		for _, file := range files {
-			if err := file.Write(dir, l.serverCA); err != nil {
-				return fmt.Errorf("kubeconfig %s: %w", file.Path, err)
-			}
-		}
+// lock makes this process the only server of its data folder. The kernel lets go of the lock when the process dies.
+func lock(o *options.Server) (unlock func() error, err error) {
+	root := filepath.Join(o.DataDir, "server")
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return nil, err
 	}
-	return nil
+	file, err := os.OpenFile(filepath.Join(root, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is in use by another k3s server", o.DataDir), file.Close())
+	}
+	return file.Close, nil
 }

@@ -1,182 +1,164 @@
-// Package server runs a whole Kubernetes control plane in one process: kine, kube-apiserver, kube-controller-manager,
-// kube-scheduler, with the node's programs as its children. Upstream analogue: k3s's pkg/server and pkg/daemons/executor (embedded).
+// Package server runs a whole Kubernetes server: kine, and the control plane's and the node's programs as processes of their
+// own, this executable under other names. Upstream analogue: k3s's pkg/server and pkg/daemons.
 package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"syscall"
 	"time"
 
-	"capi-mgmt/lab/kubernetes/logging"
+	"capi-mgmt/lab/kubernetes/agent"
 	"capi-mgmt/lab/kubernetes/options"
-	"capi-mgmt/lab/kubernetes/version"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/sirupsen/logrus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/version"
 )
 
 // datastoreSocket is relative to DATA-DIR/server, the working directory, because a socket's path may have 107 bytes at most.
 const datastoreSocket = "kine.sock"
 
-const (
-	apiServerLimit  = 3 * time.Minute  // to become ready; a start takes 3 s, on a machine busy with builds far more
-	controllerLimit = 3 * time.Minute  // for the node to be Ready, and the default service account, after that
-	nodeStop        = 12 * time.Second // how long each may take at the end; systemd gives 90 s in all
-	componentsStop  = 12 * time.Second //
-	apiServerStop   = 20 * time.Second //
-	pollEvery       = 50 * time.Millisecond
-)
+// memoryLimit is what a program's heap grows to before it is collected more often than Go's default asks for. For the API
+// server this takes no more memory than GOGC=50 and a fifth less processor time (docs/lab-kubernetes.md has the numbers). It
+// is not a bound: a larger live heap still works, slowly.
+const memoryLimit = "600MiB"
 
-// Run runs the server until SIGTERM or SIGINT, which end it without an error, or until a part of it fails.
+// startLimit is how long each step of a start may take; one takes seconds, on a machine busy with builds far more.
+const startLimit = 3 * time.Minute
+
+// Run runs the server until SIGTERM or SIGINT, which end it without an error, or until a part of it fails. A second signal
+// ends it at once.
 func Run(o *options.Server) error {
-	if err := run(o); !errors.Is(err, errStopped) {
-		return err
+	runtime.LockOSThread() // the kernel sends the death signal when the thread ends that started the child
+	asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(asked, stop)
+	ctx, fail := context.WithCancelCause(asked)
+	err := run(o, &processes{ctx: ctx, fail: fail, began: time.Now()})
+	if asked.Err() != nil {
+		return nil
 	}
-	return nil
+	return err
 }
 
-func run(o *options.Server) error {
-	began := time.Now()
-	logging.Infof("Starting k3s %s (%s)", version.Release, version.Commit)
-	notify := newNotifier()
+func run(o *options.Server, p *processes) error {
+	logrus.Infof("Starting k3s %s", version.Get().GitVersion)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		os.Setenv("GOMEMLIMIT", memoryLimit)
+	}
 	unlock, err := lock(o)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := checkAddresses(o); err != nil {
-		return err
-	}
-	files, err := prepare(o)
+	l, err := prepare(o)
 	if err != nil {
 		return err
 	}
-	if err := os.Chdir(files.root); err != nil {
+	if err := os.Chdir(l.root); err != nil {
 		return err
 	}
-	parts := newParts(began)
-	stopDatastore, err := startDatastore(files)
+	stopDatastore, err := startDatastore(filepath.Join("db", "state.db"), datastoreSocket)
 	if err != nil {
 		return fmt.Errorf("datastore: %w", err)
 	}
 	defer stopDatastore()
-
-	node, err := startNode(o, parts)
+	defer func() {
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) // there need not be a systemd
+		p.stop()
+	}()
+	node, err := startContainerd(o, p)
 	if err != nil {
 		return err
 	}
-	defer node.stop(parts)
-
-	apiContext, stopAPIServer := context.WithCancel(context.Background())
-	defer stopAPIServer()
-	rest.SetDefaultWarningHandler(rest.NoWarnings{})
-	runAPIServer, err := newAPIServer(apiContext, o, files)
+	client, err := startControlPlane(o, p, l)
 	if err != nil {
 		return err
 	}
-	apiServer := parts.start("kube-apiserver", func() error { return runAPIServer(apiContext) })
-
-	admin, err := clientcmd.BuildConfigFromFlags("", files.kubeconfig("admin"))
-	if err != nil {
+	go deploy(p.ctx, o, l)
+	ready := func(context.Context, kubernetes.Interface) (bool, error) { return true, nil }
+	if node != nil {
+		if err := join(p, node); err != nil {
+			return err
+		}
+		ready = node.Register
+	}
+	if err := p.await("the node is Ready and controllers are at work", startLimit, func(ctx context.Context) bool {
+		if _, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{}); err != nil {
+			return false
+		}
+		is, err := ready(ctx, client)
+		return err == nil && is // no Node yet, or one that somebody else changed meanwhile: asked again
+	}); err != nil {
 		return err
 	}
-	admin.QPS, admin.Burst = 200, 400
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		return err
+	}
+	logrus.Infof("k3s is up and running after %s", time.Since(p.began).Round(time.Millisecond))
+	<-p.ctx.Done()
+	return context.Cause(p.ctx)
+}
+
+// startContainerd needs nothing of the control plane. Containers go on without it, and it finds them again.
+func startContainerd(o *options.Server, p *processes) (*agent.Node, error) {
+	if o.DisableAgent {
+		return nil, nil
+	}
+	node, err := agent.Prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	log, err := node.ContainerdLog()
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has it
+	return node, p.start("containerd", node.ContainerdArguments(), func(c *exec.Cmd) {
+		c.Env = append(c.Env, node.ContainerdEnvironment(c.Env)...)
+		c.Stdout, c.Stderr = log, log
+	})
+}
+
+// startControlPlane gives a client for the administrator.
+func startControlPlane(o *options.Server, p *processes, l *layout) (kubernetes.Interface, error) {
+	if err := p.start("kube-apiserver", apiServerArguments(o, l)); err != nil {
+		return nil, err
+	}
+	admin, err := clientcmd.BuildConfigFromFlags("", l.kubeconfig("admin"))
+	if err != nil {
+		return nil, err
+	}
 	client, err := kubernetes.NewForConfig(admin)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := parts.await("kube-apiserver is ready", apiServerLimit, func(ctx context.Context) bool {
+	if err := p.await("kube-apiserver is ready", startLimit, func(ctx context.Context) bool {
 		return client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 	}); err != nil {
-		return err
-	}
-
-	componentContext, stopComponents := context.WithCancel(context.Background())
-	defer stopComponents()
-	runManager, err := newControllerManager(componentContext, o, files)
-	if err != nil {
-		return err
-	}
-	runScheduler, err := newScheduler(componentContext, o, files)
-	if err != nil {
-		return err
-	}
-	components := []<-chan struct{}{
-		parts.start("kube-controller-manager", runManager),
-		parts.start("kube-scheduler", runScheduler),
-		parts.start("deploy controller", func() error { return deploy(componentContext, o, admin) }),
-	}
-	defer func() {
-		parts.stopping.Store(true)
-		notify.send(daemon.SdNotifyStopping)
-		node.stop(parts)
-		stopComponents()
-		parts.awaitEnd("controllers", componentsStop, components...)
-		stopAPIServer()
-		parts.awaitEnd("kube-apiserver", apiServerStop, apiServer)
-	}()
-	if err := node.join(parts); err != nil {
-		return err
-	}
-	if err := parts.await("the node is Ready and controllers are at work", controllerLimit, func(ctx context.Context) bool {
-		_, err := client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
-		return err == nil && node.ready(ctx, client)
-	}); err != nil {
-		return err
-	}
-	notify.send(daemon.SdNotifyReady)
-	logging.Infof("k3s is up and running after %s", time.Since(began).Round(time.Millisecond))
-	return parts.wait()
-}
-
-// lock makes this process the only server of its data folder. The kernel lets go of the lock when the process dies.
-func lock(o *options.Server) (unlock func(), err error) {
-	root := filepath.Join(o.DataDir, "server")
-	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(root, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	if err := p.start("kube-controller-manager", managerArguments(o, l)); err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another k3s server", o.DataDir), file.Close())
-	}
-	return func() { _ = file.Close() }, nil
+	return client, p.start("kube-scheduler", schedulerArguments(o, l))
 }
 
-// checkAddresses finds out early what would otherwise end in a time-out: the port taken, or loopback down as it is in a new
-// network namespace (the API server dials itself there).
-func checkAddresses(o *options.Server) error {
-	address := net.JoinHostPort(o.BindAddress, strconv.Itoa(o.Port))
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", address, err)
+// join starts what talks to the API server.
+func join(p *processes, node *agent.Node) error {
+	if err := p.await("containerd is ready", startLimit, node.ContainerdReady); err != nil {
+		return err
 	}
-	defer listener.Close()
-	local := net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port))
-	if ip := net.ParseIP(o.BindAddress); !ip.IsUnspecified() {
-		local = address
+	if err := p.start("kubelet", node.KubeletArguments()); err != nil {
+		return err
 	}
-	connection, err := net.DialTimeout("tcp", local, 2*time.Second)
-	if err != nil {
-		return fmt.Errorf("cannot reach the own address %s (is the loopback interface up in this network namespace?): %w", local, err)
-	}
-	return connection.Close()
-}
-
-func ending() <-chan os.Signal {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	return signals
+	return p.start("kube-proxy", node.ProxyArguments())
 }

@@ -83,9 +83,8 @@ serverMetadata:
 {{- define "cluster.files" -}}
 {{- range $registry, $spec := .Values.registryMirrors }}
 {{- $map := kindIs "map" $spec | ternary $spec (dict "mirrors" $spec) }}
-{{- $mirrors := $map.mirrors }}
-{{- $server := dig "upstream" (printf "https://%s" $registry) $map }}
-{{- if $mirrors }}
+{{- $own := eq $registry "docker.io" | ternary "registry-1.docker.io" $registry }}
+{{- $server := dig "upstream" (printf "https://%s" $own) $map }}
 - path: /etc/containerd/certs.d/{{ $registry }}/hosts.toml
   owner: root:root
   permissions: "0644"
@@ -93,11 +92,18 @@ serverMetadata:
     {{- with $server }}
     server = "{{ . }}"
     {{- end }}
-    {{- range $mirrors }}
+    {{- range $map.mirrors }}
     [host."{{ . }}"]
     capabilities = ["pull", "resolve"]
+    override_path = true
     {{- end }}
 {{- end }}
+{{- if .Values.registryAuth }}
+- path: /etc/containerd/conf.d/auth.toml
+  owner: root:root
+  permissions: "0644"
+  contentFrom:
+    secret: { name: {{ include "cluster.name" . }}-containerd-auth, key: auth.toml }
 {{- end }}
 {{- range $name, $certificate := .Values.trustedCAs }}
 - path: /usr/local/share/ca-certificates/{{ $name }}.crt
@@ -115,6 +121,13 @@ serverMetadata:
 {{- with .Values.additionalPackages }}
 - apt update -y && apt install -y {{ join " " . }}
 {{- end }}
+{{- end }}
+
+{{- /* Labels as the kubelet takes them; takes a map. */ -}}
+{{- define "cluster.labelList" -}}
+{{- $labels := list }}
+{{- range $key, $value := . }}{{- $labels = append $labels (printf "%s=%s" $key $value) }}{{- end }}
+{{- join "," $labels }}
 {{- end }}
 
 {{- define "cluster.hash" -}}{{ . | sha256sum | trunc 8 }}{{- end }}

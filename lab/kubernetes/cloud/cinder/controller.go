@@ -1,17 +1,14 @@
-// Package cinder is a CSI driver for Cinder's volumes: made, attached, grown and deleted through OpenStack's APIs, made
-// into file systems and mounted on the node. Upstream analogue: pkg/csi/cinder of cloud-provider-openstack, without
-// snapshots, clones, raw block volumes, topology and several clouds.
 package cinder
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"capi-mgmt/lab/kubernetes/cloud"
+
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/blockstorage/v3/volumes"
@@ -21,8 +18,6 @@ import (
 )
 
 const (
-	// DriverName is what storage classes and volumes call the driver.
-	DriverName = "cinder.csi.openstack.org"
 	clusterKey = DriverName + "/cluster"
 	gibibyte   = int64(1) << 30
 )
@@ -33,46 +28,29 @@ type Controller struct {
 	Cloud *cloud.Cloud
 	// Cluster is written into each volume's metadata.
 	Cluster string
-	// Poll is the pause between two looks at a volume that changes. Zero: one second.
-	Poll time.Duration
 }
 
 // ControllerGetCapabilities lists what the controller can do.
 func (*Controller) ControllerGetCapabilities(context.Context, *csi.ControllerGetCapabilitiesRequest) (*csi.ControllerGetCapabilitiesResponse, error) {
-	response := &csi.ControllerGetCapabilitiesResponse{}
+	var all []*csi.ControllerServiceCapability
 	for _, kind := range []csi.ControllerServiceCapability_RPC_Type{
 		csi.ControllerServiceCapability_RPC_CREATE_DELETE_VOLUME, csi.ControllerServiceCapability_RPC_PUBLISH_UNPUBLISH_VOLUME,
 		csi.ControllerServiceCapability_RPC_EXPAND_VOLUME,
 	} {
 		rpc := &csi.ControllerServiceCapability_RPC{Type: kind}
-		response.Capabilities = append(response.Capabilities,
-			&csi.ControllerServiceCapability{Type: &csi.ControllerServiceCapability_Rpc{Rpc: rpc}})
+		all = append(all, &csi.ControllerServiceCapability{Type: &csi.ControllerServiceCapability_Rpc{Rpc: rpc}})
 	}
-	return response, nil
-}
-
-// ValidateVolumeCapabilities confirms what is supported for a volume that exists.
-func (c *Controller) ValidateVolumeCapabilities(ctx context.Context, request *csi.ValidateVolumeCapabilitiesRequest) (*csi.ValidateVolumeCapabilitiesResponse, error) {
-	if _, err := volumes.Get(ctx, c.Cloud.Volume, request.VolumeId).Extract(); err != nil {
-		return nil, failed("get volume", err)
-	}
-	if err := supported(request.VolumeCapabilities); err != nil {
-		return &csi.ValidateVolumeCapabilitiesResponse{Message: status.Convert(err).Message()}, nil
-	}
-	return &csi.ValidateVolumeCapabilitiesResponse{
-		Confirmed: &csi.ValidateVolumeCapabilitiesResponse_Confirmed{VolumeCapabilities: request.VolumeCapabilities},
-	}, nil
+	return &csi.ControllerGetCapabilitiesResponse{Capabilities: all}, nil
 }
 
 // CreateVolume makes a volume, or finds the one of that name from an earlier try.
 func (c *Controller) CreateVolume(ctx context.Context, request *csi.CreateVolumeRequest) (*csi.CreateVolumeResponse, error) {
-	if err := supported(request.VolumeCapabilities); err != nil {
+	if err := supported(request.VolumeCapabilities...); err != nil {
 		return nil, err
 	}
 	if request.Name == "" || request.VolumeContentSource != nil {
 		return nil, status.Error(codes.InvalidArgument, "a volume needs a name and is made empty (no snapshots or clones here)")
 	}
-	size := gibibytes(request.CapacityRange)
 	pages, err := volumes.List(c.Cloud.Volume, volumes.ListOpts{Name: request.Name}).AllPages(ctx)
 	if err != nil {
 		return nil, failed("list volumes", err)
@@ -81,34 +59,33 @@ func (c *Controller) CreateVolume(ctx context.Context, request *csi.CreateVolume
 	if err != nil {
 		return nil, failed("list volumes", err)
 	}
-	id := ""
-	switch {
-	case len(found) == 0:
-		metadata := map[string]string{clusterKey: c.Cluster}
-		for key, value := range request.Parameters {
-			if strings.HasPrefix(key, "csi.storage.k8s.io/pv") { // names of claim and volume
-				metadata[key] = value
-			}
-		}
-		made, err := volumes.Create(ctx, c.Cloud.Volume, volumes.CreateOpts{
-			Name: request.Name, Size: size, VolumeType: request.Parameters["type"],
-			AvailabilityZone: request.Parameters["availability"], Metadata: metadata,
-		}, nil).Extract()
+	size := gibibytes(request.CapacityRange)
+	if len(found) == 0 {
+		made, err := c.create(ctx, request, size)
 		if err != nil {
 			return nil, failed("create volume", err)
 		}
-		id = made.ID
-	case len(found) == 1 && found[0].Size == size:
-		id = found[0].ID
-	case len(found) == 1:
-		return nil, status.Errorf(codes.AlreadyExists, "volume %s exists with %d GiB", request.Name, found[0].Size)
-	default:
-		return nil, status.Errorf(codes.Internal, "%d volumes are named %s", len(found), request.Name)
+		found = append(found, *made)
+	} else if len(found) > 1 || found[0].Size != size {
+		return nil, status.Errorf(codes.AlreadyExists, "%d volumes are named %s, the first has %d GiB", len(found), request.Name, found[0].Size)
 	}
-	if err := c.await(ctx, id, func(v *volumes.Volume) bool { return v.Status == "available" || v.Status == "in-use" }); err != nil {
+	if err := c.await(ctx, found[0].ID, idle); err != nil {
 		return nil, err
 	}
-	return &csi.CreateVolumeResponse{Volume: &csi.Volume{VolumeId: id, CapacityBytes: int64(size) * gibibyte}}, nil
+	return &csi.CreateVolumeResponse{Volume: &csi.Volume{VolumeId: found[0].ID, CapacityBytes: int64(size) * gibibyte}}, nil
+}
+
+func (c *Controller) create(ctx context.Context, request *csi.CreateVolumeRequest, size int) (*volumes.Volume, error) {
+	metadata := map[string]string{clusterKey: c.Cluster}
+	for key, value := range request.Parameters {
+		if strings.HasPrefix(key, "csi.storage.k8s.io/pv") { // names of claim and volume
+			metadata[key] = value
+		}
+	}
+	return volumes.Create(ctx, c.Cloud.Volume, volumes.CreateOpts{
+		Name: request.Name, Size: size, VolumeType: request.Parameters["type"],
+		AvailabilityZone: request.Parameters["availability"], Metadata: metadata,
+	}, nil).Extract()
 }
 
 // DeleteVolume deletes a volume; one that is gone is deleted.
@@ -122,44 +99,38 @@ func (c *Controller) DeleteVolume(ctx context.Context, request *csi.DeleteVolume
 
 // ControllerPublishVolume attaches a volume to a server.
 func (c *Controller) ControllerPublishVolume(ctx context.Context, request *csi.ControllerPublishVolumeRequest) (*csi.ControllerPublishVolumeResponse, error) {
-	if err := supported([]*csi.VolumeCapability{request.VolumeCapability}); err != nil {
+	if err := supported(request.VolumeCapability); err != nil {
 		return nil, err
 	}
 	volume, err := volumes.Get(ctx, c.Cloud.Volume, request.VolumeId).Extract()
 	if err != nil {
 		return nil, failed("get volume", err)
 	}
-	if !attachedTo(request.NodeId)(volume) {
+	attached := func(v *volumes.Volume) bool { return v.Status == "in-use" && onServer(v, request.NodeId) }
+	if !attached(volume) {
 		if len(volume.Attachments) > 0 {
 			return nil, status.Errorf(codes.FailedPrecondition, "volume %s is attached to server %s", volume.ID, volume.Attachments[0].ServerID)
 		}
-		options := volumeattach.CreateOpts{VolumeID: volume.ID}
+		_, err := volumeattach.Create(ctx, c.Cloud.Compute, request.NodeId, volumeattach.CreateOpts{VolumeID: volume.ID}).Extract()
 		// Nova answers 409 or 400 while an earlier try is under way: the wait below says how it ends.
-		if _, err := volumeattach.Create(ctx, c.Cloud.Compute, request.NodeId, options).Extract(); err != nil && volume.Status != "attaching" {
+		if err != nil && volume.Status != "attaching" {
 			return nil, failed("attach volume", err)
 		}
-		if err := c.await(ctx, volume.ID, attachedTo(request.NodeId)); err != nil {
-			return nil, err
-		}
 	}
-	return &csi.ControllerPublishVolumeResponse{}, nil
+	return &csi.ControllerPublishVolumeResponse{}, c.await(ctx, volume.ID, attached)
 }
 
 // ControllerUnpublishVolume detaches a volume from a server; where either is gone, it is detached.
 func (c *Controller) ControllerUnpublishVolume(ctx context.Context, request *csi.ControllerUnpublishVolumeRequest) (*csi.ControllerUnpublishVolumeResponse, error) {
 	volume, err := volumes.Get(ctx, c.Cloud.Volume, request.VolumeId).Extract()
-	if err != nil && !cloud.NotFound(err) {
-		return nil, failed("get volume", err)
-	}
 	if err == nil && onServer(volume, request.NodeId) {
-		err := volumeattach.Delete(ctx, c.Cloud.Compute, request.NodeId, volume.ID).ExtractErr()
-		if err != nil && !cloud.NotFound(err) && volume.Status != "detaching" {
-			return nil, failed("detach volume", err)
+		err = volumeattach.Delete(ctx, c.Cloud.Compute, request.NodeId, volume.ID).ExtractErr()
+		if err == nil || volume.Status == "detaching" {
+			err = c.await(ctx, volume.ID, func(v *volumes.Volume) bool { return !onServer(v, request.NodeId) })
 		}
-		err = c.await(ctx, volume.ID, func(v *volumes.Volume) bool { return !onServer(v, request.NodeId) })
-		if err != nil && status.Code(err) != codes.NotFound {
-			return nil, err
-		}
+	}
+	if err != nil && !cloud.NotFound(err) && status.Code(err) != codes.NotFound {
+		return nil, failed("detach volume", err)
 	}
 	return &csi.ControllerUnpublishVolumeResponse{}, nil
 }
@@ -177,42 +148,31 @@ func (c *Controller) ControllerExpandVolume(ctx context.Context, request *csi.Co
 			return nil, failed("extend volume", err)
 		}
 	}
-	grown := func(v *volumes.Volume) bool {
-		return v.Size >= size && (v.Status == "available" || v.Status == "in-use")
-	}
-	if err := c.await(ctx, volume.ID, grown); err != nil {
-		return nil, err
-	}
-	return &csi.ControllerExpandVolumeResponse{CapacityBytes: int64(max(size, volume.Size)) * gibibyte, NodeExpansionRequired: true}, nil
+	err = c.await(ctx, volume.ID, func(v *volumes.Volume) bool { return v.Size >= size && idle(v) })
+	return &csi.ControllerExpandVolumeResponse{CapacityBytes: int64(max(size, volume.Size)) * gibibyte, NodeExpansionRequired: true}, err
 }
 
-// await looks at a volume until it is as wanted, in error, or the caller's time is over.
+// await looks at a volume every second until it is as wanted, in error, or the caller's time is over.
 func (c *Controller) await(ctx context.Context, id string, wanted func(*volumes.Volume) bool) error {
-	pause := cmp.Or(c.Poll, time.Second)
-	for {
+	err := gophercloud.WaitFor(ctx, func(ctx context.Context) (bool, error) {
 		volume, err := volumes.Get(ctx, c.Cloud.Volume, id).Extract()
-		switch {
-		case err != nil:
-			return failed("get volume", err)
-		case wanted(volume):
-			return nil
-		case strings.HasPrefix(volume.Status, "error"):
-			return status.Errorf(codes.Internal, "volume %s is in status %s", id, volume.Status)
+		if err == nil && strings.HasPrefix(volume.Status, "error") {
+			err = errors.New("it is in status " + volume.Status)
 		}
-		select {
-		case <-ctx.Done():
-			return status.Errorf(codes.DeadlineExceeded, "volume %s is still in status %s", id, volume.Status)
-		case <-time.After(pause):
-		}
+		return err == nil && wanted(volume), err
+	})
+	if err != nil {
+		return failed("volume "+id, err)
 	}
+	return nil
+}
+
+func idle(volume *volumes.Volume) bool {
+	return volume.Status == "available" || volume.Status == "in-use"
 }
 
 func onServer(volume *volumes.Volume, server string) bool {
 	return slices.ContainsFunc(volume.Attachments, func(a volumes.Attachment) bool { return a.ServerID == server })
-}
-
-func attachedTo(server string) func(*volumes.Volume) bool {
-	return func(volume *volumes.Volume) bool { return volume.Status == "in-use" && onServer(volume, server) }
 }
 
 // gibibytes rounds a wish up to whole GiB; without one it is 1.
@@ -221,12 +181,9 @@ func gibibytes(wish *csi.CapacityRange) int {
 }
 
 // supported refuses what the driver does not do: raw block volumes, several nodes, other file systems.
-func supported(capabilities []*csi.VolumeCapability) error {
-	if len(capabilities) == 0 {
-		return status.Error(codes.InvalidArgument, "volume capabilities are missing")
-	}
+func supported(capabilities ...*csi.VolumeCapability) error {
 	for _, capability := range capabilities {
-		if kind := fileSystem(capability); capability.GetMount() == nil || fileSystems[kind].make == nil {
+		if kind := fileSystem(capability); capability.GetMount() == nil || kind != "ext4" && kind != "xfs" {
 			return status.Errorf(codes.InvalidArgument, "only file systems of type ext4 and xfs are supported here, not %q", kind)
 		}
 		if mode := capability.GetAccessMode().GetMode(); mode != csi.VolumeCapability_AccessMode_SINGLE_NODE_WRITER {

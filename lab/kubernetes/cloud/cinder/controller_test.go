@@ -6,23 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"capi-mgmt/lab/kubernetes/cloud"
-	"capi-mgmt/lab/kubernetes/cloud/cloudtest"
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
-
-func controller(t *testing.T) (*cloudtest.Site, *Controller) {
-	site := cloudtest.New(t)
-	made, err := cloud.Connect(context.Background(), cloud.Settings{"global": {
-		"auth-url": site.URL + "/v3/", "application-credential-id": "id", "application-credential-secret": "right", "tls-insecure": "true",
-	}}, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return site, &Controller{Cloud: made, Cluster: "capi-mgmt", Poll: time.Millisecond}
-}
 
 func capability(kind string) *csi.VolumeCapability {
 	return &csi.VolumeCapability{
@@ -46,13 +33,13 @@ func TestAVolumesLife(t *testing.T) {
 		t.Fatal(made, err)
 	}
 	id := made.Volume.VolumeId
-	volume := site.Volumes[id]
-	metadata := volume["metadata"].(cloudtest.Object)
+	volume := site.volumes[id]
+	metadata := volume["metadata"].(object)
 	if volume["name"] != "pvc-1" || volume["volume_type"] != "fast" || volume["availability_zone"] != "nova" || len(metadata) != 2 ||
 		metadata["cinder.csi.openstack.org/cluster"] != "capi-mgmt" || metadata["csi.storage.k8s.io/pvc/name"] != "data" {
 		t.Error(volume)
 	}
-	if again, err := driver.CreateVolume(ctx, create("pvc-1", 2*gibibyte)); err != nil || again.Volume.VolumeId != id || len(site.Volumes) != 1 {
+	if again, err := driver.CreateVolume(ctx, create("pvc-1", 2*gibibyte)); err != nil || again.Volume.VolumeId != id || len(site.volumes) != 1 {
 		t.Error("a second try", again, err)
 	}
 	if _, err := driver.CreateVolume(ctx, create("pvc-1", 3*gibibyte)); status.Code(err) != codes.AlreadyExists {
@@ -64,7 +51,7 @@ func TestAVolumesLife(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if attached := count(site, "POST /compute/"); attached != 1 {
+	if attached := site.count("POST /compute/"); attached != 1 {
 		t.Error(attached, "times attached")
 	}
 	other := &csi.ControllerPublishVolumeRequest{VolumeId: id, NodeId: "server-2", VolumeCapability: capability("")}
@@ -80,7 +67,7 @@ func TestAVolumesLife(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if detached := count(site, "DELETE /compute/"); detached != 1 {
+	if detached := site.count("DELETE /compute/"); detached != 1 {
 		t.Error(detached, "times detached")
 	}
 	for range 2 {
@@ -88,8 +75,8 @@ func TestAVolumesLife(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(site.Volumes) != 0 {
-		t.Error(site.Volumes)
+	if len(site.volumes) != 0 {
+		t.Error(site.volumes)
 	}
 	if _, err := driver.ControllerUnpublishVolume(ctx, &csi.ControllerUnpublishVolumeRequest{VolumeId: id, NodeId: "server-1"}); err != nil {
 		t.Error("of a deleted volume", err)
@@ -105,11 +92,11 @@ func TestAVolumeThatDoesNotGetReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site.Volumes[made.Volume.VolumeId]["status"] = "error"
+	site.volumes[made.Volume.VolumeId]["status"] = "error"
 	if _, err := driver.CreateVolume(context.Background(), create("pvc-1", gibibyte)); err == nil || !strings.Contains(err.Error(), "status error") {
 		t.Error(err)
 	}
-	site.Volumes[made.Volume.VolumeId]["status"] = "creating"
+	site.volumes[made.Volume.VolumeId]["status"] = "creating"
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := driver.CreateVolume(ctx, create("pvc-1", gibibyte)); err == nil {
@@ -130,14 +117,4 @@ func TestWhatIsNotSupportedIsRefused(t *testing.T) {
 			t.Error(refused, err)
 		}
 	}
-}
-
-func count(site *cloudtest.Site, prefix string) int {
-	found := 0
-	for _, request := range site.Requests {
-		if strings.HasPrefix(request, prefix) {
-			found++
-		}
-	}
-	return found
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,15 +12,150 @@ import (
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"k8s.io/kubernetes/pkg/volume/util/fs"
+	"k8s.io/mount-utils"
+	"k8s.io/utils/exec"
 )
 
-// fileSystems says how each type is made on a device, and how it grows. The first needs CAP_SYS_RESOURCE for that.
-var fileSystems = map[string]struct {
-	make []string
-	grow func(device, path string) []string
-}{
-	"ext4": {[]string{"mkfs.ext4", "-q", "-m", "0"}, func(device, _ string) []string { return []string{"resize2fs", device} }},
-	"xfs":  {[]string{"mkfs.xfs", "-q"}, func(_, path string) []string { return []string{"xfs_growfs", path} }},
+// Node makes file systems on attached volumes and mounts them on its machine.
+type Node struct {
+	csi.UnimplementedNodeServer
+	mounts *mount.SafeFormatAndMount
+	root   string // folder of the machine's files
+}
+
+// EnterMachine makes this process, of a privileged pod in the machine's process namespace, one that sees the machine's
+// mounts: it starts anew there. So the image needs no tools, and what they mount is the machine's.
+func EnterMachine() (*Node, error) {
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return nil, err
+	}
+	machine, err := os.Readlink("/proc/1/ns/mnt")
+	if err != nil {
+		return nil, err
+	}
+	if own == machine {
+		return &Node{mounts: mount.NewSafeFormatAndMount(mount.NewWithoutSystemd(""), exec.New()), root: "/"}, nil
+	}
+	program, err := syscall.Open("/proc/self/exe", syscall.O_RDONLY, 0) // still open after what follows
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Chroot("/proc/1/root"); err != nil {
+		return nil, err
+	}
+	command := []string{"nsenter", "--target=1", "--mount", "--", fmt.Sprintf("/proc/self/fd/%d", program)}
+	return nil, syscall.Exec("/usr/bin/nsenter", append(command, os.Args[1:]...), append(os.Environ(), "PATH=/usr/sbin:/usr/bin:/sbin:/bin"))
+}
+
+// NodeGetInfo names the node as Nova does, by what cloud-init was told.
+func (n *Node) NodeGetInfo(context.Context, *csi.NodeGetInfoRequest) (*csi.NodeGetInfoResponse, error) {
+	id, err := os.ReadFile(filepath.Join(n.root, "var/lib/cloud/data/instance-id"))
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "server id of this machine: %v", err)
+	}
+	return &csi.NodeGetInfoResponse{NodeId: strings.TrimSpace(string(id))}, nil
+}
+
+// NodeGetCapabilities lists what the node can do.
+func (*Node) NodeGetCapabilities(context.Context, *csi.NodeGetCapabilitiesRequest) (*csi.NodeGetCapabilitiesResponse, error) {
+	var all []*csi.NodeServiceCapability
+	for _, kind := range []csi.NodeServiceCapability_RPC_Type{
+		csi.NodeServiceCapability_RPC_STAGE_UNSTAGE_VOLUME, csi.NodeServiceCapability_RPC_EXPAND_VOLUME,
+		csi.NodeServiceCapability_RPC_GET_VOLUME_STATS,
+	} {
+		rpc := &csi.NodeServiceCapability_RPC{Type: kind}
+		all = append(all, &csi.NodeServiceCapability{Type: &csi.NodeServiceCapability_Rpc{Rpc: rpc}})
+	}
+	return &csi.NodeGetCapabilitiesResponse{Capabilities: all}, nil
+}
+
+// NodeStageVolume mounts a volume for the node; an empty one gets a file system first.
+func (n *Node) NodeStageVolume(_ context.Context, request *csi.NodeStageVolumeRequest) (*csi.NodeStageVolumeResponse, error) {
+	if err := supported(request.VolumeCapability); err != nil {
+		return nil, err
+	}
+	device, err := n.device(request.VolumeId)
+	if err != nil {
+		return nil, err
+	}
+	mounted, err := n.mounts.IsMountPoint(request.StagingTargetPath)
+	if err == nil && !mounted {
+		options := request.VolumeCapability.GetMount().GetMountFlags()
+		err = n.mounts.FormatAndMount(device, request.StagingTargetPath, fileSystem(request.VolumeCapability), options)
+	}
+	return &csi.NodeStageVolumeResponse{}, internal(err)
+}
+
+// NodeUnstageVolume undoes NodeStageVolume.
+func (n *Node) NodeUnstageVolume(_ context.Context, request *csi.NodeUnstageVolumeRequest) (*csi.NodeUnstageVolumeResponse, error) {
+	return &csi.NodeUnstageVolumeResponse{}, internal(mount.CleanupMountPoint(request.StagingTargetPath, n.mounts, true))
+}
+
+// NodePublishVolume shows a mounted volume to a pod.
+func (n *Node) NodePublishVolume(_ context.Context, request *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
+	if staged, err := n.mounts.IsMountPoint(request.StagingTargetPath); err != nil || !staged {
+		return nil, status.Errorf(codes.FailedPrecondition, "volume %s is not staged (%v)", request.VolumeId, err)
+	}
+	if err := os.MkdirAll(request.TargetPath, 0o750); err != nil {
+		return nil, internal(err)
+	}
+	options := []string{"bind"}
+	if request.Readonly {
+		options = append(options, "ro")
+	}
+	mounted, err := n.mounts.IsMountPoint(request.TargetPath)
+	if err == nil && !mounted {
+		err = n.mounts.Mount(request.StagingTargetPath, request.TargetPath, "", options)
+	}
+	return &csi.NodePublishVolumeResponse{}, internal(err)
+}
+
+// NodeUnpublishVolume undoes NodePublishVolume.
+func (n *Node) NodeUnpublishVolume(_ context.Context, request *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
+	return &csi.NodeUnpublishVolumeResponse{}, internal(mount.CleanupMountPoint(request.TargetPath, n.mounts, true))
+}
+
+// NodeExpandVolume grows the file system once the machine sees the volume's new size.
+func (n *Node) NodeExpandVolume(_ context.Context, request *csi.NodeExpandVolumeRequest) (*csi.NodeExpandVolumeResponse, error) {
+	device, err := n.device(request.VolumeId)
+	if err != nil {
+		return nil, err
+	}
+	output, err := n.mounts.Exec.Command("blockdev", "--getsize64", device).Output()
+	if err != nil {
+		return nil, internal(err)
+	}
+	size, err := strconv.ParseInt(strings.TrimSpace(string(output)), 10, 64)
+	if wanted := request.CapacityRange.GetRequiredBytes(); err != nil || size < wanted {
+		return nil, status.Errorf(codes.Internal, "%s has %s bytes, %d are wanted", device, output, wanted)
+	}
+	_, err = mount.NewResizeFs(n.mounts.Exec).Resize(device, request.VolumePath)
+	return &csi.NodeExpandVolumeResponse{CapacityBytes: size}, internal(err)
+}
+
+// NodeGetVolumeStats tells how full a mounted volume is.
+func (n *Node) NodeGetVolumeStats(_ context.Context, request *csi.NodeGetVolumeStatsRequest) (*csi.NodeGetVolumeStatsResponse, error) {
+	available, capacity, usage, inodes, inodesFree, inodesUsed, err := fs.Info(request.VolumePath)
+	if err != nil {
+		return nil, status.Errorf(codes.NotFound, "%s: %v", request.VolumePath, err)
+	}
+	return &csi.NodeGetVolumeStatsResponse{Usage: []*csi.VolumeUsage{
+		{Unit: csi.VolumeUsage_BYTES, Total: capacity, Available: available, Used: usage},
+		{Unit: csi.VolumeUsage_INODES, Total: inodes, Available: inodesFree, Used: inodesUsed},
+	}}, nil
+}
+
+// device finds a volume by the serial number that hypervisors give its disk.
+func (n *Node) device(volume string) (string, error) {
+	for _, name := range []string{"virtio-%.20s", "virtio-%s", "scsi-0QEMU_QEMU_HARDDISK_%.20s", "scsi-0QEMU_QEMU_HARDDISK_%s"} {
+		path := filepath.Join(n.root, "dev/disk/by-id", fmt.Sprintf(name, volume))
+		if _, err := os.Lstat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", status.Errorf(codes.Unavailable, "no disk in /dev/disk/by-id is volume %s", volume)
 }
 
 // fileSystem is the type asked for, or upstream's default.
@@ -32,154 +166,9 @@ func fileSystem(capability *csi.VolumeCapability) string {
 	return "ext4"
 }
 
-// Node makes file systems on attached volumes and mounts them on its machine.
-type Node struct {
-	csi.UnimplementedNodeServer
-	Machine Machine
-}
-
-// NodeGetInfo names the node as Nova does, by what cloud-init was told.
-func (n *Node) NodeGetInfo(context.Context, *csi.NodeGetInfoRequest) (*csi.NodeGetInfoResponse, error) {
-	id, err := os.ReadFile(n.Machine.Path("/var/lib/cloud/data/instance-id"))
-	if err != nil {
-		return nil, status.Errorf(codes.Internal, "server id of this machine: %v", err)
+func internal(err error) error {
+	if err == nil {
+		return nil
 	}
-	return &csi.NodeGetInfoResponse{NodeId: strings.TrimSpace(string(id))}, nil
-}
-
-// NodeGetCapabilities lists what the node can do.
-func (*Node) NodeGetCapabilities(context.Context, *csi.NodeGetCapabilitiesRequest) (*csi.NodeGetCapabilitiesResponse, error) {
-	response := &csi.NodeGetCapabilitiesResponse{}
-	for _, kind := range []csi.NodeServiceCapability_RPC_Type{
-		csi.NodeServiceCapability_RPC_STAGE_UNSTAGE_VOLUME, csi.NodeServiceCapability_RPC_EXPAND_VOLUME,
-		csi.NodeServiceCapability_RPC_GET_VOLUME_STATS,
-	} {
-		rpc := &csi.NodeServiceCapability_RPC{Type: kind}
-		response.Capabilities = append(response.Capabilities, &csi.NodeServiceCapability{Type: &csi.NodeServiceCapability_Rpc{Rpc: rpc}})
-	}
-	return response, nil
-}
-
-// NodeStageVolume mounts a volume for the node; an empty one gets a file system first.
-func (n *Node) NodeStageVolume(ctx context.Context, request *csi.NodeStageVolumeRequest) (*csi.NodeStageVolumeResponse, error) {
-	if err := supported([]*csi.VolumeCapability{request.VolumeCapability}); err != nil {
-		return nil, err
-	}
-	device, err := n.device(request.VolumeId)
-	if err != nil {
-		return nil, err
-	}
-	if mounted, err := n.Machine.Mounted(request.StagingTargetPath); err != nil || mounted != "" {
-		return &csi.NodeStageVolumeResponse{}, err
-	}
-	wanted := fileSystem(request.VolumeCapability)
-	// 2: there is nothing that blkid knows. It says the same of a device that it cannot open, where mkfs fails too.
-	kind, code, err := n.Machine.Run(ctx, "blkid", "--probe", "--match-tag", "TYPE", "--output", "value", device)
-	switch {
-	case code == 2 && kind == "":
-		if err := n.run(ctx, append(slices.Clone(fileSystems[wanted].make), device)...); err != nil {
-			return nil, err
-		}
-	case err != nil:
-		return nil, status.Error(codes.Internal, err.Error())
-	case kind != wanted:
-		return nil, status.Errorf(codes.FailedPrecondition, "volume %s holds %s, not %s", request.VolumeId, kind, wanted)
-	}
-	options := append([]string{"defaults"}, request.VolumeCapability.GetMount().GetMountFlags()...)
-	return &csi.NodeStageVolumeResponse{}, n.run(ctx, "mount", "-t", wanted, "-o", strings.Join(options, ","), device, request.StagingTargetPath)
-}
-
-// NodeUnstageVolume undoes NodeStageVolume.
-func (n *Node) NodeUnstageVolume(ctx context.Context, request *csi.NodeUnstageVolumeRequest) (*csi.NodeUnstageVolumeResponse, error) {
-	return &csi.NodeUnstageVolumeResponse{}, n.unmount(ctx, request.StagingTargetPath)
-}
-
-// NodePublishVolume shows a mounted volume to a pod.
-func (n *Node) NodePublishVolume(ctx context.Context, request *csi.NodePublishVolumeRequest) (*csi.NodePublishVolumeResponse, error) {
-	if mounted, err := n.Machine.Mounted(request.TargetPath); err != nil || mounted != "" {
-		return &csi.NodePublishVolumeResponse{}, err
-	}
-	if mounted, err := n.Machine.Mounted(request.StagingTargetPath); err != nil || mounted == "" {
-		return nil, status.Errorf(codes.FailedPrecondition, "volume %s is not staged (%v)", request.VolumeId, err)
-	}
-	if err := os.MkdirAll(n.Machine.Path(request.TargetPath), 0o750); err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	options := "bind"
-	if request.Readonly {
-		options = "bind,ro"
-	}
-	return &csi.NodePublishVolumeResponse{}, n.run(ctx, "mount", "-o", options, request.StagingTargetPath, request.TargetPath)
-}
-
-// NodeUnpublishVolume undoes NodePublishVolume.
-func (n *Node) NodeUnpublishVolume(ctx context.Context, request *csi.NodeUnpublishVolumeRequest) (*csi.NodeUnpublishVolumeResponse, error) {
-	if err := n.unmount(ctx, request.TargetPath); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(n.Machine.Path(request.TargetPath)); err != nil && !os.IsNotExist(err) {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	return &csi.NodeUnpublishVolumeResponse{}, nil
-}
-
-// NodeExpandVolume grows the file system once the machine sees the volume's new size.
-func (n *Node) NodeExpandVolume(ctx context.Context, request *csi.NodeExpandVolumeRequest) (*csi.NodeExpandVolumeResponse, error) {
-	device, err := n.device(request.VolumeId)
-	if err != nil {
-		return nil, err
-	}
-	text, _, err := n.Machine.Run(ctx, "blockdev", "--getsize64", device)
-	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
-	}
-	size, err := strconv.ParseInt(text, 10, 64)
-	if wanted := request.CapacityRange.GetRequiredBytes(); err != nil || size < wanted {
-		return nil, status.Errorf(codes.Internal, "%s has %s bytes, %d are wanted", device, text, wanted)
-	}
-	kind, err := n.Machine.Mounted(request.VolumePath)
-	if err != nil || fileSystems[kind].grow == nil {
-		return nil, status.Errorf(codes.FailedPrecondition, "%s holds no file system that grows, but %q (%v)", request.VolumePath, kind, err)
-	}
-	return &csi.NodeExpandVolumeResponse{CapacityBytes: size}, n.run(ctx, fileSystems[kind].grow(device, request.VolumePath)...)
-}
-
-// NodeGetVolumeStats tells how full a mounted volume is.
-func (n *Node) NodeGetVolumeStats(_ context.Context, request *csi.NodeGetVolumeStatsRequest) (*csi.NodeGetVolumeStatsResponse, error) {
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(n.Machine.Path(request.VolumePath), &stat); err != nil {
-		return nil, status.Errorf(codes.NotFound, "%s: %v", request.VolumePath, err)
-	}
-	usage := func(unit csi.VolumeUsage_Unit, total, available, free uint64, each int64) *csi.VolumeUsage {
-		return &csi.VolumeUsage{Unit: unit, Total: int64(total) * each, Available: int64(available) * each, Used: int64(total-free) * each}
-	}
-	return &csi.NodeGetVolumeStatsResponse{Usage: []*csi.VolumeUsage{
-		usage(csi.VolumeUsage_BYTES, stat.Blocks, stat.Bavail, stat.Bfree, stat.Bsize),
-		usage(csi.VolumeUsage_INODES, stat.Files, stat.Ffree, stat.Ffree, 1),
-	}}, nil
-}
-
-// device finds a volume by the serial number that hypervisors give its disk.
-func (n *Node) device(volume string) (string, error) {
-	for _, name := range []string{"virtio-%.20s", "virtio-%s", "scsi-0QEMU_QEMU_HARDDISK_%.20s", "scsi-0QEMU_QEMU_HARDDISK_%s"} {
-		path := filepath.Join("/dev/disk/by-id", fmt.Sprintf(name, volume))
-		if _, err := os.Lstat(n.Machine.Path(path)); err == nil {
-			return path, nil
-		}
-	}
-	return "", status.Errorf(codes.Unavailable, "no disk in /dev/disk/by-id is volume %s", volume)
-}
-
-func (n *Node) run(ctx context.Context, command ...string) error {
-	if _, _, err := n.Machine.Run(ctx, command...); err != nil {
-		return status.Error(codes.Internal, err.Error())
-	}
-	return nil
-}
-
-func (n *Node) unmount(ctx context.Context, path string) error {
-	if mounted, err := n.Machine.Mounted(path); err != nil || mounted == "" {
-		return err
-	}
-	return n.run(ctx, "umount", path)
+	return status.Error(codes.Internal, err.Error())
 }

@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
-	"sort"
+	"slices"
 
 	"capi-mgmt/lab/kubernetes/cloud"
+
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	corev1 "k8s.io/api/core/v1"
 	cloudprovider "k8s.io/cloud-provider"
@@ -19,16 +21,9 @@ import (
 const ProviderName = "openstack"
 
 func init() {
-	cloudprovider.RegisterCloudProvider(ProviderName, func(file io.Reader) (cloudprovider.Interface, error) {
-		settings, err := cloud.ParseSettings(file)
-		if err != nil {
-			return nil, err
-		}
-		made, err := cloud.Connect(context.Background(), settings, "openstack-cloud-controller-manager")
-		if err != nil {
-			return nil, err
-		}
-		return provider{made}, nil
+	cloudprovider.RegisterCloudProvider(ProviderName, func(conf io.Reader) (cloudprovider.Interface, error) {
+		made, err := cloud.Connect(context.Background(), conf)
+		return provider{made}, err
 	})
 }
 
@@ -57,10 +52,7 @@ func (p provider) InstanceExists(ctx context.Context, node *corev1.Node) (bool, 
 // InstanceShutdown tells whether the node's server is off.
 func (p provider) InstanceShutdown(ctx context.Context, node *corev1.Node) (bool, error) {
 	server, err := p.server(ctx, node)
-	if err != nil {
-		return false, err
-	}
-	return server.Status == "SHUTOFF", nil
+	return err == nil && server.Status == "SHUTOFF", err
 }
 
 // InstanceMetadata says what the node's labels, addresses and providerID should be.
@@ -71,11 +63,8 @@ func (p provider) InstanceMetadata(ctx context.Context, node *corev1.Node) (*clo
 	}
 	flavor, _ := server.Flavor["original_name"].(string)
 	return &cloudprovider.InstanceMetadata{
-		ProviderID:    ProviderName + ":///" + server.ID,
-		InstanceType:  flavor,
-		NodeAddresses: p.addresses(server),
-		Zone:          server.AvailabilityZone,
-		Region:        p.Region,
+		ProviderID: ProviderName + ":///" + server.ID, InstanceType: flavor, NodeAddresses: p.addresses(server),
+		Zone: server.AvailabilityZone, Region: p.Region,
 	}, nil
 }
 
@@ -99,27 +88,20 @@ func (p provider) server(ctx context.Context, node *corev1.Node) (*servers.Serve
 		return nil, err
 	}
 	found, err := servers.ExtractServers(pages)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	switch len(found) {
-	case 0:
+	case len(found) == 0:
 		return nil, cloudprovider.InstanceNotFound
-	case 1:
-		return &found[0], nil
+	case len(found) > 1:
+		return nil, fmt.Errorf("%d servers are named %s", len(found), node.Name)
 	}
-	return nil, fmt.Errorf("%d servers are named %s", len(found), node.Name)
+	return &found[0], nil
 }
 
 // addresses lists floating addresses as external ones, the internal network's fixed ones as internal.
-func (p provider) addresses(server *servers.Server) []corev1.NodeAddress {
-	networks := make([]string, 0, len(server.Addresses))
-	for network := range server.Addresses {
-		networks = append(networks, network)
-	}
-	sort.Strings(networks)
-	var out []corev1.NodeAddress
-	for _, network := range networks {
+func (p provider) addresses(server *servers.Server) (all []corev1.NodeAddress) {
+	for _, network := range slices.Sorted(maps.Keys(server.Addresses)) {
 		entries, _ := server.Addresses[network].([]any)
 		for _, entry := range entries {
 			fields, _ := entry.(map[string]any)
@@ -127,11 +109,11 @@ func (p provider) addresses(server *servers.Server) []corev1.NodeAddress {
 			switch {
 			case address == "":
 			case fields["OS-EXT-IPS:type"] == "floating":
-				out = append(out, corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: address})
+				all = append(all, corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: address})
 			case p.InternalNetwork == "" || p.InternalNetwork == network:
-				out = append(out, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address})
+				all = append(all, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: address})
 			}
 		}
 	}
-	return append(out, corev1.NodeAddress{Type: corev1.NodeHostName, Address: server.Name})
+	return append(all, corev1.NodeAddress{Type: corev1.NodeHostName, Address: server.Name})
 }

@@ -2,40 +2,60 @@ package nodes
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"capi-mgmt/lab/kubernetes/cloud/cloudtest"
+	"capi-mgmt/lab/kubernetes/cloud"
+
+	"github.com/gophercloud/gophercloud/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cloudprovider "k8s.io/cloud-provider"
 )
 
-func connected(t *testing.T, network string) (*cloudtest.Site, cloudprovider.InstancesV2) {
-	site := cloudtest.New(t)
-	text := "[Global]\nauth-url=" + site.URL + "/v3/\napplication-credential-id=id\napplication-credential-secret=right\nregion=lab\n" +
-		"ca-file=" + site.Authority(t, t.TempDir()) + "\n[Networking]\ninternal-network-name=" + network + "\n"
-	made, err := cloudprovider.InitCloudProvider("openstack", cloudtest.Write(t, t.TempDir(), "cloud.conf", text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	instances, ok := made.InstancesV2()
-	if !ok {
-		t.Fatal("no nodes")
-	}
-	address := func(addr, kind string) cloudtest.Object {
-		return cloudtest.Object{"addr": addr, "OS-EXT-IPS:type": kind}
-	}
-	site.Servers["s1"] = cloudtest.Object{
-		"id": "s1", "name": "node-1", "status": "ACTIVE", "flavor": cloudtest.Object{"original_name": "lab.worker"}, "OS-EXT-AZ:availability_zone": "nova",
-		"addresses": cloudtest.Object{
-			"net":     []cloudtest.Object{address("192.168.3.4", "fixed"), address("203.0.113.9", "floating")},
-			"storage": []cloudtest.Object{address("10.0.0.4", "fixed")},
+type object = map[string]any
+
+// connected is the provider with a Nova of two servers, which ends with the test or before.
+func connected(t *testing.T, network string) (*httptest.Server, cloudprovider.InstancesV2) {
+	address := func(addr, kind string) object { return object{"addr": addr, "OS-EXT-IPS:type": kind} }
+	known := []object{
+		{
+			"id": "s1", "name": "node-1", "status": "ACTIVE", "flavor": object{"original_name": "lab.worker"}, "OS-EXT-AZ:availability_zone": "nova",
+			"addresses": object{
+				"net":     []object{address("192.168.3.4", "fixed"), address("203.0.113.9", "floating")},
+				"storage": []object{address("10.0.0.4", "fixed")},
+			},
 		},
+		{"id": "s11", "name": "node-11", "status": "SHUTOFF"},
 	}
-	site.Servers["s11"] = cloudtest.Object{"id": "s11", "name": "node-11", "status": "SHUTOFF"}
-	return site, instances
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /servers/detail", func(w http.ResponseWriter, r *http.Request) {
+		named := regexp.MustCompile(r.FormValue("name")) // as Nova takes it
+		found := slices.DeleteFunc(slices.Clone(known), func(s object) bool { return !named.MatchString(s["name"].(string)) })
+		_ = json.NewEncoder(w).Encode(object{"servers": found})
+	})
+	mux.HandleFunc("GET /servers/{id}", func(w http.ResponseWriter, r *http.Request) {
+		for _, server := range known {
+			if server["id"] == r.PathValue("id") {
+				_ = json.NewEncoder(w).Encode(object{"server": server})
+				return
+			}
+		}
+		http.Error(w, `{"itemNotFound": {"code": 404}}`, http.StatusNotFound)
+	})
+	nova := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(nova.Close)
+	client := &gophercloud.ServiceClient{ProviderClient: &gophercloud.ProviderClient{}, Endpoint: nova.URL + "/"}
+	return nova, provider{&cloud.Cloud{Compute: client, Region: "lab", InternalNetwork: network}}
 }
 
 func node(name, id string) *corev1.Node {

@@ -5,10 +5,11 @@ package main
 import (
 	"context"
 	"flag"
-	"path/filepath"
+	"os"
 
 	"capi-mgmt/lab/kubernetes/cloud"
 	"capi-mgmt/lab/kubernetes/cloud/cinder"
+
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
 	"k8s.io/klog/v2"
@@ -17,40 +18,39 @@ import (
 
 func main() {
 	klog.InitFlags(nil)
-	endpoint := flag.String("endpoint", "unix://csi/csi.sock", "where the driver answers")
-	config := flag.String("cloud-config", "/etc/config/cloud.conf", "cloud.conf with the cloud's address and credential")
+	endpoint := flag.String("endpoint", "unix://csi/csi.sock", "where the driver answers; a node service in the machine's plugins_registry")
+	config := flag.String("cloud-config", "/etc/config/cloud.conf", "cloud.conf with the cloud's clouds.yaml")
 	cluster := flag.String("cluster", "", "written into each volume's metadata")
 	controller := flag.Bool("provide-controller-service", true, "answer for volumes in OpenStack")
-	node := flag.Bool("provide-node-service", true, "answer for volumes on this node")
-	socket := flag.String("kubelet-registration-path", "", "the driver's socket as the kubelet finds it; empty: do not register")
-	folder := flag.String("registration-dir", "/registration", "the kubelet's plugins_registry")
+	nodeService := flag.Bool("provide-node-service", true, "answer for volumes on this node")
 	flag.Parse()
-
-	if *socket != "" {
-		go func() {
-			path := filepath.Join(*folder, cinder.DriverName+"-reg.sock")
-			klog.Fatal(cinder.Serve(path, func(server *grpc.Server) {
-				registration.RegisterRegistrationServer(server, cinder.Registration{Socket: *socket})
-			}))
-		}()
+	socket := cinder.Path(*endpoint)
+	var node *cinder.Node
+	if *nodeService {
+		var err error
+		if node, err = cinder.EnterMachine(); err != nil {
+			klog.Fatal(err)
+		}
 	}
-	klog.Fatal(cinder.Serve(*endpoint, func(server *grpc.Server) {
+	klog.Fatal(cinder.Serve(socket, func(server *grpc.Server) {
 		csi.RegisterIdentityServer(server, cinder.Identity{})
 		if *controller {
 			csi.RegisterControllerServer(server, &cinder.Controller{Cloud: connect(*config), Cluster: *cluster})
 		}
-		if *node {
-			csi.RegisterNodeServer(server, &cinder.Node{Machine: cinder.HostMachine()})
+		if node != nil {
+			csi.RegisterNodeServer(server, node)
+			registration.RegisterRegistrationServer(server, cinder.Registration{Socket: socket})
 		}
 	}))
 }
 
 func connect(path string) *cloud.Cloud {
-	settings, err := cloud.ReadSettings(path)
+	conf, err := os.Open(path)
 	if err != nil {
 		klog.Fatal(err)
 	}
-	made, err := cloud.Connect(context.Background(), settings, "cinder-csi-plugin")
+	defer conf.Close()
+	made, err := cloud.Connect(context.Background(), conf)
 	if err != nil {
 		klog.Fatal(err)
 	}

@@ -27,11 +27,8 @@ func main() {
 	connect := func(completed *config.CompletedConfig) cloudprovider.Interface {
 		chosen := completed.ComponentConfig.KubeCloudShared.CloudProvider
 		made, err := cloudprovider.InitCloudProvider(chosen.Name, chosen.CloudConfigFile)
-		if err != nil {
-			klog.Fatalf("cloud: %v", err)
-		}
-		if made == nil {
-			klog.Fatalf("--cloud-provider %q is not known here (legal: openstack)", chosen.Name)
+		if err != nil || made == nil {
+			klog.Fatalf("cloud provider %q (legal: openstack): %v", chosen.Name, err)
 		}
 		return made
 	}

@@ -7,30 +7,28 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
-	"slices"
 
+	"capi-mgmt/lab/kubernetes/operator"
+
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
+	toolscache "k8s.io/client-go/tools/cache"
+	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // annotation on the pods says which content of the secret they were restarted for.
 const annotation = "reloader.stakater.com/last-reloaded-from"
 
-type reloader struct {
-	client    kubernetes.Interface
-	namespace string
-}
-
 // changed restarts what uses a secret, if its content is another one.
-func (r reloader) changed(ctx context.Context, before, after *corev1.Secret) error {
+func changed(ctx context.Context, c client.Client, before, after *corev1.Secret) error {
 	if reflect.DeepEqual(before.Data, after.Data) {
 		return nil
 	}
@@ -38,34 +36,23 @@ func (r reloader) changed(ctx context.Context, before, after *corev1.Secret) err
 	if err != nil {
 		return err
 	}
-	from := fmt.Sprintf("%s-%x", after.Name, sha256.Sum256(content))
-	pods := map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotation: from}}}
-	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": pods}})
-	if err != nil {
-		return err
-	}
-	apps := r.client.AppsV1()
-	deployments, err := apps.Deployments(r.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for _, item := range deployments.Items {
-		if uses(item.Spec.Template.Spec, after.Name) {
-			klog.InfoS("restarting", "deployment", item.Name, "secret", after.Name)
-			if _, err := apps.Deployments(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
+	patch := fmt.Appendf(nil, `{"spec": {"template": {"metadata": {"annotations": {%q: "%s-%x"}}}}}`, annotation, after.Name, sha256.Sum256(content))
+	for _, kind := range []string{"Deployment", "DaemonSet"} {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind(kind + "List"))
+		if err := c.List(ctx, list, client.InNamespace(after.Namespace)); err != nil {
+			return err
+		}
+		for _, item := range list.Items {
+			var workload appsv1.Deployment // a DaemonSet's template is in the same place
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &workload); err != nil {
 				return err
 			}
-		}
-	}
-	sets, err := apps.DaemonSets(r.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	for _, item := range sets.Items {
-		if uses(item.Spec.Template.Spec, after.Name) {
-			klog.InfoS("restarting", "daemonset", item.Name, "secret", after.Name)
-			if _, err := apps.DaemonSets(r.namespace).Patch(ctx, item.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}); err != nil {
-				return err
+			if uses(workload.Spec.Template, after.Name) {
+				log.FromContext(ctx).Info("restarting", "kind", kind, "name", item.GetName(), "secret", after.Name)
+				if err := c.Patch(ctx, &item, client.RawPatch(types.MergePatchType, patch)); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -73,35 +60,25 @@ func (r reloader) changed(ctx context.Context, before, after *corev1.Secret) err
 }
 
 // uses tells whether a pod mounts a secret or has a variable from it.
-func uses(pod corev1.PodSpec, secret string) bool {
-	if slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil && v.Secret.SecretName == secret }) {
+func uses(template corev1.PodTemplateSpec, secret string) (found bool) {
+	podutil.VisitPodSecretNames(&corev1.Pod{Spec: template.Spec}, func(name string) bool {
+		found = found || name == secret
 		return true
-	}
-	return slices.ContainsFunc(pod.Containers, func(c corev1.Container) bool {
-		return slices.ContainsFunc(c.EnvFrom, func(e corev1.EnvFromSource) bool { return e.SecretRef != nil && e.SecretRef.Name == secret }) ||
-			slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool {
-				return e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil && e.ValueFrom.SecretKeyRef.Name == secret
-			})
 	})
+	return found
 }
 
 func main() {
-	config, err := rest.InClusterConfig()
-	if err != nil {
-		klog.Fatal(err)
-	}
-	r := reloader{kubernetes.NewForConfigOrDie(config), os.Getenv("KUBERNETES_NAMESPACE")}
-	factory := informers.NewSharedInformerFactoryWithOptions(r.client, 0, informers.WithNamespace(r.namespace))
-	_, err = factory.Core().V1().Secrets().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		UpdateFunc: func(before, after any) {
-			if err := r.changed(context.Background(), before.(*corev1.Secret), after.(*corev1.Secret)); err != nil {
-				klog.ErrorS(err, "not restarted")
+	operator.Main(func(m ctrl.Manager) error {
+		secrets, err := m.GetCache().GetInformer(context.Background(), &corev1.Secret{}, cache.BlockUntilSynced(false))
+		if err != nil {
+			return err
+		}
+		_, err = secrets.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) {
+			if err := changed(context.Background(), m.GetClient(), before.(*corev1.Secret), after.(*corev1.Secret)); err != nil {
+				m.GetLogger().Error(err, "not restarted")
 			}
-		},
+		}})
+		return err
 	})
-	if err != nil {
-		klog.Fatal(err)
-	}
-	factory.Start(nil)
-	select {}
 }

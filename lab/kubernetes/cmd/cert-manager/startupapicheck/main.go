@@ -7,42 +7,25 @@ import (
 	"os"
 	"time"
 
-	"github.com/cert-manager/cert-manager/internal/kube"
+	"github.com/cert-manager/cert-manager/lab/app"
 	"github.com/cert-manager/cert-manager/pkg/util/cmapichecker"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
 )
 
 func main() {
-	wait := pflag.Duration("wait", 0, "how long to ask again after a failure")
+	limit := pflag.Duration("wait", 0, "how long to ask again after a failure")
 	pflag.CountP("verbose", "v", "log level, without effect")
-	pflag.Parse()
-	if pflag.Arg(0) != "check" || pflag.Arg(1) != "api" {
-		fail(fmt.Errorf("the only command is `check api`, not %q", pflag.Args()))
-	}
-	config, err := kube.BuildClientConfig("", os.Getenv("KUBECONFIG"))
-	fail(err)
-	checker, err := cmapichecker.New(config, os.Getenv("POD_NAMESPACE"))
-	fail(err)
-	ctx, cancel := context.WithTimeout(context.Background(), max(*wait, time.Second))
-	defer cancel()
-	for {
+	pflag.Parse() // the arguments are `check api`
+	checker, err := cmapichecker.New(ctrl.GetConfigOrDie(), os.Getenv("POD_NAMESPACE"))
+	app.Check(err)
+	app.Check(wait.PollUntilContextTimeout(context.Background(), 5*time.Second, max(*limit, time.Second), true, func(ctx context.Context) (bool, error) {
 		err := checker.Check(ctx)
-		if err == nil {
-			fmt.Println("The cert-manager API is ready")
-			return
+		if err != nil {
+			fmt.Println("not ready:", err)
 		}
-		fmt.Fprintln(os.Stderr, "not ready:", err)
-		select {
-		case <-ctx.Done():
-			fail(ctx.Err())
-		case <-time.After(5 * time.Second):
-		}
-	}
-}
-
-func fail(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
+		return err == nil, nil
+	}))
+	fmt.Println("The cert-manager API is ready")
 }
