@@ -34,19 +34,23 @@ const operations: ReadonlySet<string | undefined> = new Set(["preview", "up", "r
 /** How long a CLI that was told to give up may take to do so, in milliseconds. */
 const PATIENCE_MS = 5000;
 
+/** What the Automation API found out of each CLI by starting it: asked once a process. */
+const known = new Map<string, PulumiCommand>();
+
 /**
  * The CLI for the Automation API. It runs in a process group of its own, so that it learns of an interrupt once, from us.
  *
  * @throws NoPulumiError if it does not run
  */
-export async function pulumiCommand(signals: StopSignals = {}): Promise<PulumiCommand> {
+export async function pulumiCommand(signals: StopSignals = {}): Promise<PulumiCommand & { run: Run }> {
   const file = findPulumi();
   const path = `${dirname(file)}${delimiter}${process.env["PATH"] ?? ""}`;
   const before = process.env["PATH"];
-  let cli: PulumiCommand;
+  let cli = known.get(file);
   try {
     process.env["PATH"] = path; // the version is asked of the first on the PATH
-    cli = await PulumiCommand.get({ skipVersionCheck: true });
+    cli ??= await PulumiCommand.get({ skipVersionCheck: true });
+    known.set(file, cli);
   } catch (error) {
     throw new NoPulumiError(`${file} does not run: ${(error as Error).message}`);
   } finally {
@@ -89,5 +93,5 @@ export async function pulumiCommand(signals: StopSignals = {}): Promise<PulumiCo
       signals.kill?.removeEventListener("abort", kill);
     }
   };
-  return Object.assign(cli, { run });
+  return Object.assign(Object.create(cli) as PulumiCommand, { run });
 }

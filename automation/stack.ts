@@ -5,7 +5,7 @@
  *     const interrupts = listenForInterrupts((text) => console.error(text));
  *     const result = await runStack({ operation: "preview", stack: "prod", refresh: true, interrupts });
  *     if (result.outcome === "succeeded" && result.changes === 0) …
- *     const { values } = await readOutputs({ stack: "prod" });
+ *     const values = await readValues({ stack: "prod" });
  *
  * Backend, passphrase and cloud come from the environment, as for the CLI: PULUMI_BACKEND_URL (or `pulumi login`),
  * PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE, AWS_*, OS_*. Plugins are those on PATH, beside the CLI or in
@@ -183,6 +183,26 @@ export async function readOutputs(place: StackPlace): Promise<Outputs> {
       values: Object.fromEntries(outputs.map(([name, { value }]) => [name, value as unknown])),
       secret: new Set(outputs.flatMap(([name, { secret }]) => (secret ? [name] : []))),
     };
+  } finally {
+    restore();
+  }
+}
+
+/**
+ * The values of a stack's outputs by name, secrets in clear: one start of the CLI, where readOutputs takes two.
+ *
+ * @throws PulumiError as readOutputs
+ */
+export async function readValues({
+  stack,
+  projectDir = project,
+  env,
+}: StackPlace): Promise<Outputs["values"]> {
+  const restore = enter(env);
+  try {
+    const cli = await pulumiCommand();
+    const args = ["stack", "output", "--json", "--show-secrets", "--stack", stack];
+    return JSON.parse((await cli.run(args, projectDir, {})).stdout) as Outputs["values"];
   } finally {
     restore();
   }

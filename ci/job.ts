@@ -7,7 +7,7 @@ import { EXIT } from "../lib/command-error.ts";
 import { GitLab } from "./gitlab.ts";
 import type { Verdict } from "./note.ts";
 import { withoutSecrets } from "./secrets.ts";
-import { type Engine, engine } from "./site.ts";
+import type { Engine } from "./site.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -73,6 +73,8 @@ export async function runJob(name: string, job: (context: JobContext) => Promise
   const environment = process.env;
   try {
     const gitlab = gitlabOfJob(environment);
+    // Only now: it brings Pulumi's SDK, which wrong usage and other jobs can do without.
+    const { engine } = await import("./site.ts");
     process.exitCode = await job({ site, engine, gitlab, verdicts, environment, root });
   } catch (error) {
     console.error(withoutSecrets(`${name} of ${site}: ${(error as Error).message}`));

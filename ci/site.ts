@@ -6,7 +6,7 @@ import { closingLines, Display } from "../automation/display.ts";
 import {
   importProgram,
   listenForInterrupts,
-  readOutputs,
+  readValues,
   runStack,
   type StackResult,
 } from "../automation/stack.ts";
@@ -43,7 +43,7 @@ export const engine: Engine = {
     const result = await run(site, "up", refresh, new InputWatcher());
     return result.outcome === "succeeded" ? undefined : failureOf(result);
   },
-  outputs: async (site) => (await readOutputs({ stack: site })).values,
+  outputs: (site) => readValues({ stack: site }),
 };
 
 async function run(

@@ -14,14 +14,9 @@ export interface LayerFiles {
 
 let own: LayerFiles | undefined;
 
-/**
- * The layer files.
- *
- * @param folder where defaults.yaml and layers/ are; by default this module's, which is read once a process
- * @throws if a file is not YAML, naming the file
- */
-export function readLayers(folder?: string): LayerFiles {
-  return folder === undefined ? (own ??= layersIn(import.meta.dirname)) : layersIn(folder);
+/** The layer files, read once a process; values of a file that is not YAML throw, naming the file. */
+export function readLayers(): LayerFiles {
+  return (own ??= layersIn(import.meta.dirname));
 }
 
 function layersIn(folder: string): LayerFiles {
@@ -30,18 +25,24 @@ function layersIn(folder: string): LayerFiles {
     .map((file) => file.slice(0, -".yaml".length))
     .sort();
   return {
-    defaults: readLayer(join(folder, "defaults.yaml"), "defaults"),
+    defaults: layer(join(folder, "defaults.yaml"), "defaults"),
     layers: new Map(
-      names.map((name) => [name, readLayer(join(folder, "layers", `${name}.yaml`), `layers/${name}`)]),
+      names.map((name) => [name, layer(join(folder, "layers", `${name}.yaml`), `layers/${name}`)]),
     ),
   };
 }
 
-function readLayer(file: string, name: string): Layer {
-  try {
-    const values = parse(readFileSync(file, "utf8")) as unknown;
-    return { name, values: values ?? {} };
-  } catch (error) {
-    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
-  }
+/** A layer that is read when somebody asks for its values: a stack names one or two of them. */
+function layer(file: string, name: string): Layer {
+  let values: unknown;
+  return {
+    name,
+    get values() {
+      try {
+        return (values ??= (parse(readFileSync(file, "utf8")) as unknown) ?? {});
+      } catch (error) {
+        throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+      }
+    },
+  };
 }

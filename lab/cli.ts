@@ -4,14 +4,13 @@
 import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { EXIT } from "../lib/command-error.ts";
-import { exportsFor, kubeconfigFile } from "./environment.ts";
+import { exportsFor } from "./environment.ts";
 import { fault, faultUsage } from "./faults.ts";
 import { siteArtifacts } from "./prepare/artifacts.ts";
 import { prepareConsumers } from "./prepare/consumers.ts";
 import { prepare } from "./prepare/index.ts";
 import { logFile } from "./processes.ts";
 import { Progress, failureText, formatSeconds } from "./progress.ts";
-import { writePrivate } from "./services/secrets.ts";
 import { describePulumi } from "./pulumi/install.ts";
 import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
 import { paths } from "./site.ts";
@@ -170,16 +169,11 @@ async function everything(options: StackOptions, progress: Progress): Promise<nu
   return report(progress, code);
 }
 
-/** One command on a stack. After a deployment the Magnum kubeconfig is kept for `env`. */
+/** One command on a stack. */
 async function deploy(command: StackCommand, options: StackOptions): Promise<number> {
   // only when needed: it loads Pulumi's SDK, which the other commands can do without
-  const { readOutput, runCommand } = await import("./stack.ts");
-  const code = await runCommand(command, options);
-  if (command !== "up" || code !== EXIT.ok) return code;
-  // a partial stack has no such output
-  const kubeconfig = await readOutput(options.stack, "magnumKubeconfig");
-  if (kubeconfig) writePrivate(kubeconfigFile(options.stack), kubeconfig);
-  return code;
+  const { runCommand } = await import("./stack.ts");
+  return runCommand(command, options);
 }
 
 function report(progress: Progress, code: number = EXIT.ok): number {

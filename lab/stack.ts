@@ -1,23 +1,25 @@
 /**
  * Deploying a stack onto the lab with Pulumi's own engine: its environment, what is shown, what is kept of each run.
  */
-import { createWriteStream, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Display, brief, closingLines } from "../automation/display.ts";
 import {
   type Operation,
   type RunListener,
+  type StackPlace,
   type StackResult,
   cancelStack,
   listenForInterrupts,
   readDependencies,
   readOutputs,
+  readValues,
   runStack,
 } from "../automation/stack.ts";
 import { criticalPath, describePath, formatSeconds } from "../automation/timeline.ts";
 import { EXIT } from "../lib/command-error.ts";
-import { stackEnvironment } from "./environment.ts";
-import { loadSecrets } from "./services/secrets.ts";
+import { kubeconfigFile, stackEnvironment } from "./environment.ts";
+import { loadSecrets, writePrivate } from "./services/secrets.ts";
 import { projectDir, stateDir } from "./site.ts";
 
 export type StackCommand = Operation | "output" | "cancel";
@@ -37,7 +39,10 @@ export interface StackOptions {
   output?: string;
 }
 
-/** Runs one command on a stack and prints what comes of it; returns its exit code. */
+/**
+ * Runs one command on a stack and prints what comes of it; returns its exit code. After a deployment the Magnum kubeconfig
+ * is kept for `env`.
+ */
 export async function runCommand(
   command: StackCommand,
   options: StackOptions,
@@ -67,10 +72,9 @@ export async function runCommand(
       interrupts,
       listener: together(display, record),
     });
-    const path =
-      command === "preview"
-        ? undefined
-        : criticalPath(result.steps, before ?? (await readDependencies(place)));
+    // What changes nothing waits for nothing, and a start of the CLI is a part of it that can be seen.
+    const dependencies = before ?? (result.changes === 0 ? new Map() : await readDependencies(place));
+    const path = command === "preview" ? undefined : criticalPath(result.steps, dependencies);
     if (options.json)
       out.write(`${JSON.stringify({ ...result, ...(path ? { criticalPath: path } : {}) }, null, 2)}\n`);
     display.close([
@@ -80,7 +84,9 @@ export async function runCommand(
         ? ["", `error: no changes were expected, but ${result.changes} were found`]
         : []),
     ]);
-    return exitCodeOf(result, options);
+    const code = exitCodeOf(result, options);
+    if (command === "up" && code === EXIT.ok) await keepKubeconfig(place, result.changes > 0);
+    return code;
   } finally {
     interrupts.close();
     record.close();
@@ -93,10 +99,12 @@ function exitCodeOf({ outcome, changes }: StackResult, options: StackOptions): n
   return options.expectNoChanges && changes > 0 ? EXIT.changes : EXIT.ok;
 }
 
-/** One output's plain text, secrets included; undefined if the stack has no such output. */
-export async function readOutput(stack: string, name: string): Promise<string | undefined> {
-  const value = (await readOutputs({ stack, projectDir, env: stackEnvironment() })).values[name];
-  return typeof value === "string" ? value : undefined;
+/** Keeps the Magnum kubeconfig of a stack, anew where something has changed; a partial stack has none. */
+async function keepKubeconfig(place: StackPlace, changed: boolean): Promise<void> {
+  const file = kubeconfigFile(place.stack);
+  if (!changed && existsSync(file)) return;
+  const { magnumKubeconfig } = await readValues(place);
+  if (typeof magnumKubeconfig === "string") writePrivate(file, magnumKubeconfig);
 }
 
 function printOutputs(

@@ -23,14 +23,25 @@ function instead(name: string, exportsOf: (load: () => Exports) => PropertyDescr
 type Exports = Record<PropertyKey, unknown>;
 
 // To serialize functions, for dynamic providers: the TypeScript compiler and npm's resolver of dependencies are two thirds
-// of what an import of the SDK costs.
-for (const name of ["./typescript-shim.js", "@npmcli/arborist", "normalize-package-data"]) {
-  instead(name, (load) => {
-    // An ES module for the SDK's own helpers, which would copy its properties otherwise, and so load it.
-    const get = (_: object, key: PropertyKey) =>
-      key === "__esModule" ? true : key === "default" ? load() : load()[key];
-    return { value: new Proxy({}, { get }) };
-  });
+// of what an import of the SDK costs. The Automation API and the server of providers are half of the rest.
+for (const name of [
+  ...["./typescript-shim.js", "@npmcli/arborist", "normalize-package-data"],
+  ...["./automation/index.js", "./provider/index.js"],
+]) {
+  instead(name, (load) => ({
+    value: new Proxy(
+      {},
+      {
+        // An ES module for the SDK's own helpers, which would copy its properties otherwise, and so load it.
+        get: (_, key) => (key === "__esModule" ? true : key === "default" ? load() : load()[key]),
+        // What Node asks before it gives a property to an ES module.
+        getOwnPropertyDescriptor(_, key) {
+          const property = Reflect.getOwnPropertyDescriptor(load(), key);
+          return property && { ...property, configurable: true };
+        },
+      },
+    ),
+  }));
 }
 
 // Of each promise, as text, where it began: a quarter of what a run of the program costs, and printed only if this

@@ -130,7 +130,7 @@ void test("a way that breaks is told, with exit code 1", async (context) => {
   const run = start(context, ["prod", "prometheus"]);
   await run.ready();
   // As when the pod goes: kubectl ends.
-  spawnSync("bash", ["-c", `kill $(pgrep -f "^[^ ]*node ${run.folder}/bin/kubectl")`]);
+  spawnSync("bash", ["--norc", "-c", `kill $(pgrep -f "^[^ ]*node ${run.folder}/bin/kubectl")`]);
   assert.deepEqual(await run.closed, [1, null]);
   assert.match(run.said.stderr, /\nbin\/connect: the way is closed: the seed \(203\.0\.113\.7\): /);
   assert.deepEqual(readdirSync(join(run.folder, "tmp")), []);
@@ -172,6 +172,11 @@ void test("what runs on the seed ends with its standard input", (context) => {
   const folder = temporaryFolder(context);
   const env = seedStandIn(folder);
   const line = portForwardLine({ namespace: "n", name: "s", port: 1 });
-  const closed = spawnSync("bash", ["-c", line], { env, input: "", encoding: "utf8", timeout: 10_000 });
+  const closed = spawnSync("bash", ["--norc", "-c", line], {
+    env,
+    input: "",
+    encoding: "utf8",
+    timeout: 10_000,
+  });
   assert.equal(closed.signal, null, "it ended by itself");
 });

@@ -91,6 +91,19 @@ void test("npm ci says nothing but what it added: no audit, no funding, no warni
   assert.deepEqual([audit, fund, loglevel, rest["update-notifier"]], [false, false, "error", false]);
 });
 
+void test("compiled code is kept below the user's cache or where a variable says; without a home there is none", () => {
+  const kept = (env: Record<string, string>) => {
+    const args = ["--print", "process.env.NODE_COMPILE_CACHE ?? 'none'"];
+    const all = { PATH: process.env["PATH"], ...env };
+    return spawnSync(join(root, "bin/node.sh"), args, { encoding: "utf8", env: all }).stdout.trim();
+  };
+  const below = join(scratch, "capi-mgmt/node-compile");
+  assert.equal(kept({ HOME: scratch }), join(scratch, ".cache/capi-mgmt/node-compile"));
+  assert.equal(kept({ HOME: "/nonexistent", XDG_CACHE_HOME: scratch }), below);
+  assert.equal(kept({ HOME: scratch, NODE_COMPILE_CACHE: below }), below);
+  assert.equal(kept({}), "none");
+});
+
 void test("every command, and npm's scripts for operators, say that npm ci comes first", () => {
   const bare = join(scratch, "bare");
   mkdirSync(bare);

@@ -38,10 +38,16 @@ const sites: Site[] = [
   { name: "prod", layers: [], tier: "production" },
 ];
 
+/** Texts that keep to the schema: without sites it is the same one in each mode. */
+const legal = new Set<string>();
+
 for (const mode of ["preview", "deploy", "drift"] as const) {
   void test(`the child pipeline of ${mode} keeps to GitLab's schema`, async () => {
-    assert.equal(await ci.schemaProblems(stringify(childPipeline(mode, sites))), undefined);
-    assert.equal(await ci.schemaProblems(stringify(childPipeline(mode, []))), undefined);
+    for (const text of [sites, []].map((list) => stringify(childPipeline(mode, list)))) {
+      if (legal.has(text)) continue;
+      assert.equal(await ci.schemaProblems(text), undefined);
+      legal.add(text);
+    }
   });
 }
 

@@ -134,14 +134,9 @@ test("--values prints what a release is given, extra values merged in, secrets h
   assert.equal(values["registryAuth"], "[secret]");
   assert.equal(values["apiServer"]?.["port"], 6443);
   assert.match(run("extra", "--values", "certManager").stdout, /^crds:\n {2}enabled: true\n/);
-  assert.match(
-    run("extra").stdout,
-    /extraValues\.cluster\.values\.clusterAnnotations\.owner +Pulumi\.extra\.yaml +me/,
-  );
-  assert.match(
-    run("extra").stdout,
-    /extraValues\.cluster\.values\.oidc\.clientId +Pulumi\.extra\.yaml +\[secret\]/,
-  );
+  const all = run("extra").stdout;
+  assert.match(all, /extraValues\.cluster\.values\.clusterAnnotations\.owner +Pulumi\.extra\.yaml +me/);
+  assert.match(all, /extraValues\.cluster\.values\.oidc\.clientId +Pulumi\.extra\.yaml +\[secret\]/);
   const unknown = run("extra", "--values", "flux");
   assert.equal(unknown.status, 64);
   assert.match(
@@ -162,10 +157,12 @@ test("an extra value against the program's is a problem with both values", () =>
 });
 
 test("explains itself", () => {
-  assert.equal(run("--help").status, 0);
-  assert.match(run("--help").stdout, /^Usage: npm run config -- STACK/);
-  assert.equal(run().status, 64);
-  assert.match(run().stderr, /^npm run config: which stack\? \(stacks here: against, bad, extra, good\)/);
+  const help = run("--help");
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /^Usage: npm run config -- STACK/);
+  const without = run();
+  assert.equal(without.status, 64);
+  assert.match(without.stderr, /^npm run config: which stack\? \(stacks here: against, bad, extra, good\)/);
   assert.equal(run("good", "bad").status, 64);
   assert.equal(run("good", "--jsn").status, 64);
   assert.deepEqual(run("god"), {

@@ -123,7 +123,7 @@ function variable(script: string, name: string): string[] {
     lines.findIndex((line) => line.startsWith(". ")),
   );
   const code = `${assignments.join("\n")}\nprintf '%s\\0' "\${${name}[@]}"`;
-  const { stdout, stderr } = spawnSync("bash", ["-c", code], { encoding: "utf8" });
+  const { stdout, stderr } = spawnSync("bash", ["--norc", "-c", code], { encoding: "utf8" });
   assert.equal(stderr, "");
   return stdout.split("\0").slice(0, -1);
 }

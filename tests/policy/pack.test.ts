@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { credentials, type ServiceError } from "@grpc/grpc-js";
 import analyzerService from "@pulumi/pulumi/proto/analyzer_grpc_pb.js";
 import analyzer from "@pulumi/pulumi/proto/analyzer_pb.js";
@@ -29,7 +30,8 @@ afterEach(() => {
 
 /** Starts the pack for a stack; it prints the port that it serves. */
 async function start(stack: string): Promise<Client> {
-  const started = spawn(process.execPath, [runner, "127.0.0.1:1", join(root, "policy")], {
+  const lazy = ["--import", pathToFileURL(join(root, "lib/lazy-sdk.ts")).href];
+  const started = spawn(process.execPath, [...lazy, runner, "127.0.0.1:1", join(root, "policy")], {
     cwd: root,
     env: { ...process.env, PULUMI_NODEJS_STACK: stack, PULUMI_NODEJS_PROJECT: "capi-mgmt" },
     stdio: ["ignore", "pipe", "inherit"],
