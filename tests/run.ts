@@ -45,7 +45,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
     ...["changes", "teardown"],
   ),
   // An hour. otherSite takes an empty site and leaves it so, refusals leaves a deployed one.
-  "lab-more": onTheLab("otherSite", "refusals", "extras"),
+  "lab-more": onTheLab("otherSite", "refusals", "extras", "backups"),
   "lab-parts": onTheLab(
     ...[
       "addonCharts",

@@ -140,7 +140,7 @@ async function toolchain(): Promise<string> {
 }
 
 /** A group's programs. */
-async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
+export async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
   return ensurePart(groupPart(group, await toolchain()), note, verify);
 }
 

@@ -165,6 +165,23 @@ const monitoring: ProgramGroup = {
   sources: ["."],
 };
 
+/** Folder of the fourth go.mod. */
+export const veleroDir = join(sourceDir, "velero");
+const velero = "github.com/vmware-tanzu/velero";
+
+/** What backs a cluster up. None of `groups`: as much code as all of monitoring, for one test (prepare/velero.ts). */
+export const backups: ProgramGroup = {
+  name: "programs-velero",
+  module: veleroDir,
+  programs: {
+    velero: `${velero}/cmd/velero`,
+    "velero-plugin-for-aws": `${velero}-plugin-for-aws/velero-plugin-for-aws`,
+    "cp-plugin": `${velero}-plugin-for-aws/hack/cp-plugin`,
+  },
+  values: { [`${velero}/pkg/buildinfo.Version`]: moduleVersion(velero, veleroDir) },
+  sources: [],
+};
+
 /** The k3s release the lab's binary stands in for. */
 export const k3sRelease = "v1.36.3+k3s1";
 
