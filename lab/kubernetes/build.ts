@@ -16,15 +16,13 @@ import {
 } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { type Part, ensurePart } from "../prepare/cache.ts";
+import { goEnv, linkerFlags } from "../prepare/goFlags.ts";
 import { run } from "../run.ts";
 import { type ProgramGroup, groups, nodeVersion, own, sourceDir } from "./programs.ts";
 
 export { buildMirror } from "./mirror.ts";
 
 type Note = (message: string) => void;
-
-/** How long a build that nobody asked for stays in the cache, in days. Other clones may still use it. */
-const keptDays = 7;
 
 /** Files a folder's programs are made from, relative to it, sorted: the Go sources and what they embed, without tests. */
 export function sources(dir: string): string[] {
@@ -46,14 +44,9 @@ export function groupKey(group: ProgramGroup, toolchain: string): string {
     hash.update(`${path} ${content.length}\n`).update(content);
   }
   const carried = group.carried && [group.carried.programs, groupKey(group.carried.from, toolchain)];
-  return JSON.stringify([toolchain, group.programs, group.values, hash.digest("hex"), carried]);
+  const flags = [goEnv(), group.tags];
+  return JSON.stringify([toolchain, flags, group.programs, group.values, hash.digest("hex"), carried]);
 }
-
-/** Arguments of the linker: no symbol table (134 instead of 190 MB), and the versions. */
-const linkerFlags = (group: ProgramGroup): string =>
-  ["-s", "-w", ...Object.entries(group.values).flatMap(([name, value]) => ["-X", `${name}=${value}`])].join(
-    " ",
-  );
 
 /**
  * Go names a program after its package's folder: several `manager` and `kubeadm` cannot be linked into one folder at once.
@@ -78,7 +71,6 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
     name: group.name,
     key: groupKey(group, toolchain),
     files: Object.keys(group.programs),
-    keptDays,
     async build(dir, note) {
       const out = join(dir, "build");
       const copy = join(dir, "source");
@@ -94,13 +86,14 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
       for (const names of rounds(group.programs)) {
         mkdirSync(out, { recursive: true });
         const packages = names.map((name) => group.programs[name] as string);
-        const options = ["-v", "-buildvcs=false", "-ldflags", linkerFlags(group), "-o", `${out}/`];
+        const options = ["-v", "-ldflags", linkerFlags(group.values), "-o", `${out}/`];
         if (overlay) options.push("-overlay", overlay);
+        if (group.tags !== undefined) options.push("-tags", group.tags);
         note("compiling");
         // It names each package it has finished, cached ones not, which is the only progress there is.
         await run("go", ["build", ...options, ...packages], {
           cwd,
-          env: { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" },
+          env: goEnv(),
           onLine(line) {
             if (line.startsWith("go: downloading ")) fetched += 1;
             else compiled += 1;
@@ -140,7 +133,7 @@ async function toolchain(): Promise<string> {
 }
 
 /** A group's programs. */
-async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
+export async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
   return ensurePart(groupPart(group, await toolchain()), note, verify);
 }
 
@@ -163,7 +156,7 @@ export interface Programs {
  */
 export async function buildPrograms(note: Note, verify = false, version = nodeVersion): Promise<Programs> {
   const folders: string[] = [];
-  // One after another: what they share is compiled once.
+  // One after another: what they share is compiled once. Another that builds one of them is waited for.
   for (const group of groups(version)) folders.push(await buildGroup(group, note, verify));
   const files = groups(version).flatMap(({ programs }, index) =>
     Object.keys(programs).map((name): [string, string] => [name, folders[index] as string]),
@@ -173,7 +166,6 @@ export async function buildPrograms(note: Note, verify = false, version = nodeVe
     key: JSON.stringify(files),
     tree: "bin", // contents are compared in the groups
     fresh: true,
-    keptDays,
     build(dir) {
       mkdirSync(join(dir, "bin"));
       for (const [name, folder] of files) linkSync(join(folder, name), join(dir, "bin", name));

@@ -29,7 +29,6 @@ export function imagesPart(name: string, images: readonly Image[], sources: Imag
     key: JSON.stringify([images, contents, sources.tree, 1]),
     tree: imageFiles.registry,
     fresh: true,
-    keptDays: 7,
     build: (dir, note) => makeImages(dir, images, sources, note),
   };
 }

@@ -2,9 +2,8 @@
  * The container images of the lab, by the names that upstream's manifests and charts have, made of the lab's own programs.
  * Upstream analogue: each project's Dockerfile; all are one static program on (nearly) nothing.
  */
-import { alertmanagerVersion } from "../prepare/parts.ts";
-import { prometheusRelease } from "../prepare/prometheus.ts";
-import { moduleVersion, monitoringDir, olderDir } from "./programs.ts";
+import { alertmanagerVersion, prometheusRelease } from "../prepare/goTools.ts";
+import { moduleVersion, monitoringDir, olderDir, veleroDir } from "./programs.ts";
 
 /** One image. */
 export interface Image {
@@ -175,6 +174,23 @@ export const monitoringImages: readonly Image[] = [
   prometheus("prometheus", prometheusRelease, "prometheus"),
   prometheus("alertmanager", alertmanagerVersion, "alertmanager"),
   prometheus("node-exporter", tag("github.com/prometheus/node_exporter", monitoringDir), "node_exporter"),
+];
+
+const plugin = "velero-plugin-for-aws";
+
+/** What backs a cluster up, made only for who asks (prepare/velero.ts). */
+export const backupImages: readonly Image[] = [
+  simple(
+    `docker.io/velero/velero:${tag("github.com/vmware-tanzu/velero", veleroDir)}`,
+    "velero",
+    "/velero",
+    trusting,
+  ),
+  {
+    reference: `docker.io/velero/${plugin}:${tag(`github.com/vmware-tanzu/${plugin}`, veleroDir)}`,
+    programs: { [`/plugins/${plugin}`]: plugin, "/bin/cp-plugin": "cp-plugin" },
+    entrypoint: ["/bin/cp-plugin", `/plugins/${plugin}`, `/target/${plugin}`],
+  },
 ];
 
 /** Name and tag below a registry: containerd asks a mirror for the path without the host. */

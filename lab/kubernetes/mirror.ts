@@ -47,6 +47,7 @@ export const mirrored = {
   prometheusOperator: "v0.94.1",
   metricsServer: "v0.9.0",
   criTools: "v1.36.0",
+  velero: "v1.18.3",
   azimuthImages: "0.32.0",
 } as const;
 
@@ -57,6 +58,7 @@ const modules = {
   certManager: `github.com/cert-manager/cert-manager@${mirrored.certManager}`,
   prometheusOperator: `github.com/prometheus-operator/prometheus-operator@${mirrored.prometheusOperator}`,
   metricsServer: `sigs.k8s.io/metrics-server@${mirrored.metricsServer}`,
+  velero: `github.com/vmware-tanzu/velero@${mirrored.velero}`,
 } as const;
 type Module = keyof typeof modules;
 
@@ -106,6 +108,7 @@ export const repositories: Readonly<Record<string, readonly string[]>> = {
   "kubernetes-sigs.github.io/metrics-server": ["metrics-server"],
   "charts.deliveryhero.io": ["node-problem-detector"],
   "stakater.github.io/stakater-charts": ["reloader"],
+  "vmware-tanzu.github.io/helm-charts": ["velero"],
 };
 
 /** Charts that are upstream's own, from their modules, and the release that each is packaged as. */
@@ -306,6 +309,10 @@ async function addCharts(
         join(sources.prometheusOperator, "example/prometheus-operator-crd"),
         join(folder, "charts/crds/crds"),
       );
+    }
+    if (chart === "velero") {
+      for (const version of ["v1", "v2alpha1"])
+        copyWritable(join(sources.velero, "config/crd", version, "bases"), join(folder, "crds"));
     }
     const versions =
       upstream === undefined ? [] : ["--version", upstream.version, "--app-version", upstream.appVersion];

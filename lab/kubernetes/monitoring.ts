@@ -6,6 +6,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { goEnv } from "../prepare/goFlags.ts";
 import { run } from "../run.ts";
 
 const operator = "github.com/prometheus-operator/prometheus-operator";
@@ -35,7 +36,7 @@ export async function generateClient(folder: string): Promise<void> {
         ...["tool", `k8s.io/code-generator/cmd/${generator}`, "--go-header-file", header],
         ...["--output-pkg", join(client, part), "--output-dir", join(folder, "client", part), ...options],
       ],
-      { cwd: folder, env: { GOFLAGS: "-mod=readonly" } },
+      { cwd: folder, env: goEnv() },
     );
   await generate("applyconfiguration-gen", "applyconfiguration", ...types);
   await generate(

@@ -21,6 +21,8 @@ export interface ProgramGroup {
   generate?: (folder: string) => Promise<void>;
   /** Go variables the linker sets: path of the variable → value. */
   values: Readonly<Record<string, string>>;
+  /** Build constraints. */
+  tags?: string;
   /** Another group's programs, embedded by what lies above a folder of our sources: k3s carries what it starts. */
   carried?: { folder: string; from: ProgramGroup; programs: readonly string[] };
   /** Folders of our own sources that it is made from, relative to `module`; go.mod and go.sum always are. */
@@ -142,7 +144,7 @@ export const monitoringDir = join(sourceDir, "monitoring");
  * Programs of older libraries: CAPO does not compile with the controller-runtime of Cluster API's release, and the etcd that
  * kubeadm names is older than the one whose packages k3s' datastore takes.
  */
-const older: ProgramGroup = {
+export const older: ProgramGroup = {
   name: "programs-capo",
   module: olderDir,
   programs: {
@@ -163,6 +165,23 @@ const monitoring: ProgramGroup = {
   generate: generateClient,
   values: {},
   sources: ["."],
+};
+
+/** Folder of the fourth go.mod. */
+export const veleroDir = join(sourceDir, "velero");
+const velero = "github.com/vmware-tanzu/velero";
+
+/** What backs a cluster up. None of `groups`: as much code as all of monitoring, for one test (prepare/velero.ts). */
+export const backups: ProgramGroup = {
+  name: "programs-velero",
+  module: veleroDir,
+  programs: {
+    velero: `${velero}/cmd/velero`,
+    "velero-plugin-for-aws": `${velero}-plugin-for-aws/velero-plugin-for-aws`,
+    "cp-plugin": `${velero}-plugin-for-aws/hack/cp-plugin`,
+  },
+  values: { [`${velero}/pkg/buildinfo.Version`]: moduleVersion(velero, veleroDir) },
+  sources: [],
 };
 
 /** The k3s release the lab's binary stands in for. */
@@ -199,6 +218,6 @@ export const groups = (version: string): readonly ProgramGroup[] => [
   kubernetes(version),
   nodesAndControllers,
   own,
-  older,
   monitoring,
+  older,
 ];

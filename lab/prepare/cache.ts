@@ -11,6 +11,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  statfsSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -32,8 +33,6 @@ export interface Part {
   build: (dir: string, note: (text: string) => void) => Promise<void>;
   /** true: remains of an interrupted build are removed first. */
   fresh?: boolean;
-  /** Days after which a part of the same name and another key, not asked for since, is removed. Default: never. */
-  keptDays?: number;
 }
 
 interface Completion {
@@ -82,7 +81,7 @@ export async function ensurePart(part: Part, note: (text: string) => void, verif
       ...(part.tree === undefined ? {} : { tree: treeHash(join(dir, part.tree)) }),
     };
     writeFileSync(join(dir, "complete.json"), `${JSON.stringify(completion, null, 2)}\n`);
-    if (part.keptDays !== undefined) removeUnused(part.name, part.keptDays);
+    removeUnused(part.name);
     return dir;
   } finally {
     unlock();
@@ -124,15 +123,48 @@ async function isComplete(
   return part.tree === undefined || completion.tree === treeHash(join(dir, part.tree));
 }
 
+const HOUR = 60 * 60 * 1000;
+/** What nobody asked for in this time goes. Other clones may use it until then. */
+const KEPT = 7 * 24 * HOUR;
+/** Of one name, as many stay at least so long: a day's work at the lab makes more versions than a disk holds. */
+const MANY = { count: 3, kept: 6 * HOUR };
+
 /** Removes parts of this name that nobody asked for lately: each change of the sources makes another. */
-function removeUnused(name: string, keptDays: number): void {
-  const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
-  for (const folder of readdirSync(cacheDir)) {
-    if (folder.replace(/-[0-9a-f]{12}$/, "") !== name) continue;
-    const record = join(cacheDir, folder, "complete.json");
-    if (existsSync(record) && statSync(record).mtimeMs < oldest)
-      rmSync(join(cacheDir, folder), { recursive: true, force: true });
+function removeUnused(name: string): void {
+  const records = readdirSync(cacheDir)
+    .filter((folder) => folder.replace(/-[0-9a-f]{12}$/, "") === name)
+    .map((folder) => join(cacheDir, folder, "complete.json"))
+    .filter((record) => existsSync(record))
+    .map((record) => ({ folder: dirname(record), unused: Date.now() - statSync(record).mtimeMs }))
+    .sort((a, b) => a.unused - b.unused);
+  for (const [index, { folder, unused }] of records.entries())
+    if (unused > (index < MANY.count ? KEPT : MANY.kept)) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Free space that a start needs, in bytes: machines, volumes and images of one site. A full disk damages databases. */
+const NEEDED = 5e9;
+
+/**
+ * Refuses to go on with a disk that is nearly full.
+ * @param folders each of them, or the next one above it that there is
+ * @param free bytes that are free where a folder lies
+ */
+export function requireSpace(folders: readonly string[], free = freeSpace): void {
+  const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(1);
+  for (const folder of folders) {
+    const bytes = free(folder);
+    if (bytes >= NEEDED) continue;
+    throw new Error(
+      `${folder}: ${gigabytes(bytes)} GB free, the lab needs ${gigabytes(NEEDED)} GB\n` +
+        `\`npm run lab -- reset\` removes the site, \`go clean -cache\` what Go compiled; folders of ${cacheDir} are built again when they are missing`,
+    );
   }
+}
+
+function freeSpace(folder: string): number {
+  if (!existsSync(folder)) return freeSpace(dirname(folder));
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 export async function sha256(file: string): Promise<string> {

@@ -1,22 +1,22 @@
 /**
- * `prepare`: everything a bare machine lacks, built side by side, each part once.
+ * `prepare`: everything a bare machine lacks, each part once.
  */
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { buildPrograms } from "../kubernetes/build.ts";
+import { buildGroup, buildPrograms } from "../kubernetes/build.ts";
 import { type ImageSources, imageFiles, imagesPart } from "../kubernetes/imageStore.ts";
 import { controllerImages, kubernetesImages, monitoringImages, nodeImages } from "../kubernetes/images.ts";
 import { type MirrorTools, buildMirror, mirrorKey } from "../kubernetes/mirror.ts";
-import { nodeVersion } from "../kubernetes/programs.ts";
+import { nodeVersion, older } from "../kubernetes/programs.ts";
 import type { Progress } from "../progress.ts";
 import { run } from "../run.ts";
-import { paths, stateDir } from "../site.ts";
+import { cacheDir, paths, stateDir } from "../site.ts";
 import type { Artifacts } from "./artifacts.ts";
-import { type Part, ensurePart } from "./cache.ts";
+import { type Part, ensurePart, requireSpace } from "./cache.ts";
+import { buildTool } from "./goTools.ts";
 import { ensurePackages } from "./packages.ts";
 import { type NodeRelease, nodeBasePart } from "./nodeBase.ts";
-import { databasePart, goParts, pythonPart } from "./parts.ts";
-import { prometheusPart } from "./prometheus.ts";
+import { databasePart, pythonPart } from "./parts.ts";
 import { preparePulumi } from "./pulumi.ts";
 import { seedBasePart } from "./seedBase.ts";
 
@@ -25,17 +25,26 @@ import { seedBasePart } from "./seedBase.ts";
  * @param verify compare what the cache holds with what was recorded when it was built.
  */
 export async function prepare(progress: Progress, verify = false): Promise<Artifacts> {
+  requireSpace([stateDir, cacheDir]);
   await progress.step("packages", ensurePackages);
   const part = (name: string, made: Part | Promise<Part>) =>
     progress.step(name, async (note) => ensurePart(await made, note, verify));
-  const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
-  const binary = (name: keyof typeof goParts) => part(name, goParts[name]()).then((dir) => join(dir, name));
-  const helm = binary("helm");
-  const alertmanager = binary("alertmanager");
+  const tool = (name: Parameters<typeof buildTool>[0]) =>
+    progress.step(name, (note) => buildTool(name, note, verify));
+  // Two queues, one for each processor that the smallest machine has. In the first, each compiles for the next; in the second
+  // nothing is shared.
   const programs = progress.step("programs", (note) => buildPrograms(note, verify));
-  // after the programs, whose libraries it shares
-  const prometheus = programs.then(() => part("prometheus", prometheusPart()));
-  const seedBase = part("seed base", seedBasePart()).then((dir) => join(dir, "rootfs"));
+  const helm = programs.then(() => tool("helm")).then((dir) => join(dir, "helm"));
+  const prometheus = helm.then(() => tool("prometheus"));
+  const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
+  const database = python.then((dir) => part("database", databasePart(dir)));
+  const seedBase = database.then(() => part("seed base", seedBasePart())).then((dir) => join(dir, "rootfs"));
+  const olderPrograms = seedBase.then(() =>
+    progress.step("older programs", (note) => buildGroup(older, note, verify)),
+  );
+  const alertmanager = olderPrograms.then(() => tool("alertmanager"));
+  const versitygw = alertmanager.then(() => tool("versitygw")).then((dir) => join(dir, "versitygw"));
+  const pulumi = versitygw.then(() => progress.step("pulumi", (note) => preparePulumi(note, verify)));
   const mirror = Promise.all([programs, helm]).then(([{ folder }, helmPath]) =>
     progress.step("release mirror", (note) =>
       prepareMirror(
@@ -46,15 +55,12 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     ),
   );
   const nodeBase = Promise.all([programs, seedBase, prometheus, helm, alertmanager]).then(
-    async ([{ groups }, tree, monitoring, ...others]) => {
-      const made = { programs: [...groups, monitoring, ...others.map((file) => dirname(file))], tree };
+    async ([{ groups }, tree, prometheusDir, helmPath, alertmanagerDir]) => {
+      const made = { programs: [...groups, prometheusDir, dirname(helmPath), alertmanagerDir], tree };
       const releases = await progress.step("images", (note) => prepareImages(made, note, verify));
       return part("node base", nodeBasePart(releases));
     },
   );
-  const pulumi = progress.step("pulumi", (note) => preparePulumi(note, verify));
-  const database = python.then((dir) => part("database", databasePart(dir)));
-  const versitygw = binary("versitygw");
   const work = [
     python,
     seedBase,
@@ -75,7 +81,7 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     database: join(await database, "mysql"),
     versitygw: await versitygw,
     helm: await helm,
-    alertmanager: await alertmanager,
+    alertmanager: join(await alertmanager, "alertmanager"),
     programs: (await programs).folder,
     k3s: join((await programs).folder, "k3s"),
     pulumi: await pulumi,

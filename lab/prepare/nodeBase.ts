@@ -59,7 +59,6 @@ export function nodeBasePart(releases: readonly NodeRelease[]): Part {
       ...[releases.map(contents), places, masked],
       ...[sources.map((file) => readFileSync(file, "utf8")), 1],
     ]),
-    keptDays: 7,
     tree: "layers",
     fresh: true,
     async build(dir, note) {

@@ -1,5 +1,5 @@
 /**
- * What the cache holds: the Python environment, the machines' base tree, the empty database, and the Go programs.
+ * What the cache holds of OpenStack: the Python environment and the empty database.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -68,29 +68,3 @@ export function databasePart(python: string): Part {
     },
   };
 }
-
-/** One program built from a Go module, by the module proxy's checksum database. */
-function goPart(name: string, module: string, version: string): Part {
-  return {
-    name,
-    key: `${module}@${version} -trimpath`,
-    files: [name],
-    async build(dir, note) {
-      note(`go install ${module}@${version}`);
-      await run("go", ["install", "-trimpath", `${module}@${version}`], {
-        env: { GOBIN: dir, CGO_ENABLED: "0" },
-        onLine: note,
-      });
-    },
-  };
-}
-
-/** Its image has this tag, too. */
-export const alertmanagerVersion = "v0.28.1";
-
-export const goParts = {
-  versitygw: () => goPart("versitygw", "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
-  helm: () => goPart("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
-  alertmanager: () =>
-    goPart("alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager", alertmanagerVersion),
-};

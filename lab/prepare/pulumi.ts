@@ -8,6 +8,7 @@ import { delimiter, dirname, join } from "node:path";
 import { run } from "../run.ts";
 import { projectDir } from "../site.ts";
 import { type Part, ensurePart, hasPart } from "./cache.ts";
+import { goEnv, linkerFlags } from "./goFlags.ts";
 
 /** Where CLI and plugins come from. */
 export interface PulumiTools {
@@ -119,14 +120,14 @@ export function moduleVersion(path: string): string {
   return line?.trim().split(" ")[1] ?? "";
 }
 
-function linkerFlags(): string {
-  const values = [
-    `github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=${moduleVersion("github.com/pulumi/pulumi/pkg/v3").slice(1)}`,
-    `${kubernetesModule}/pkg/version.Version=${pluginVersion("kubernetes")}`,
-    `main.version=${pluginVersion("openstack")}`,
-  ];
-  return ["-s", "-w", ...values.flatMap((value) => ["-X", value])].join(" ");
-}
+/** Versions that CLI and plugins tell. */
+const versions = (): Record<string, string> => ({
+  "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": moduleVersion(
+    "github.com/pulumi/pulumi/pkg/v3",
+  ).slice(1),
+  [`${kubernetesModule}/pkg/version.Version`]: pluginVersion("kubernetes"),
+  "main.version": pluginVersion("openstack"),
+});
 
 /** CLI and provider plugins in one build, so that what they share is compiled once. */
 async function modulesPart(): Promise<Part> {
@@ -141,7 +142,7 @@ async function modulesPart(): Promise<Part> {
     join("plugins", pluginFolder(name), `pulumi-resource-${name}`);
   return {
     name: "pulumi",
-    key: [go.stdout.trim(), linkerFlags(), ...content].join("\n"),
+    key: [go.stdout.trim(), JSON.stringify(goEnv()), linkerFlags(versions()), ...content].join("\n"),
     files: ["pulumi", plugin("kubernetes"), plugin("openstack")],
     async build(dir, note) {
       const out = join(dir, "build");
@@ -149,10 +150,10 @@ async function modulesPart(): Promise<Part> {
       let fetched = 0;
       let compiled = 0;
       note("compiling");
-      const options = ["-v", "-trimpath", "-buildvcs=false", "-ldflags", linkerFlags(), "-o", `${out}/`];
+      const options = ["-v", "-ldflags", linkerFlags(versions()), "-o", `${out}/`];
       await run("go", ["build", ...options, ...Object.values(programs)], {
         cwd: sourceDir,
-        env: { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" },
+        env: goEnv(),
         onLine: (line) => {
           if (line.startsWith("go: downloading ")) fetched += 1;
           else compiled += 1;

@@ -6,13 +6,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { execa } from "execa";
+import { goEnv } from "../../lab/prepare/goFlags.ts";
 
 const module = join(import.meta.dirname, "../../lab/kubernetes");
 const PACKAGES = [
   ...["./addons", "./agent", "./bundle", "./cloud", "./cloud/cinder", "./cloud/nodes"],
   ...["./cmd/reloader", "./cni", "./janitor", "./options", "./pki"],
 ];
-const options = { cwd: module, reject: false, env: { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" } } as const;
+const options = { cwd: module, reject: false, env: goEnv() } as const;
 
 interface Event {
   readonly Action: string;

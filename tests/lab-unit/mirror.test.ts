@@ -89,6 +89,7 @@ test("each chart is in its repository, in the version the lab asks for", () => {
     ["cluster-api-janitor-openstack", ["clusterApi", "janitor"]],
     ["openstack-cluster", ["cluster", "chart"]],
     ["kube-prometheus-stack", ["monitoring"]],
+    ["velero", ["backups"]],
   ];
   for (const [chart, path] of wanted) {
     assert.ok(repositories[file(setting(...path, "repository"))]?.includes(chart), chart);

@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 
 const cache = mkdtempSync(join(tmpdir(), "capi-mgmt-cache-"));
 process.env["XDG_CACHE_HOME"] = cache; // before site.ts is loaded, which reads it once
-const { ensurePart, partDir } = await import("../../lab/prepare/cache.ts");
+const { ensurePart, partDir, requireSpace } = await import("../../lab/prepare/cache.ts");
 after(() => {
   rmSync(cache, { recursive: true });
 });
@@ -16,7 +16,6 @@ const part = (name: string, key: string) => ({
   name,
   key,
   files: ["program"],
-  keptDays: 7,
   build(dir: string) {
     writeFileSync(join(dir, "program"), key);
     return Promise.resolve();
@@ -35,6 +34,29 @@ test("a new build removes builds of the same name that nobody asked for in a wee
   await ensurePart(part("programs", "c"), silent);
   const left = [forgotten, used, other].map((made) => existsSync(partDir(made)));
   assert.deepEqual(left, [false, true, true]);
+});
+
+test("of many builds of one name, three stay for a week and the others for six hours", async () => {
+  const parts = ["a", "b", "c", "d", "e"].map((key) => part("many", key));
+  for (const [index, made] of parts.entries()) {
+    const dir = await ensurePart(made, silent);
+    const then = new Date(Date.now() - (10 - index) * 60 * 60 * 1000);
+    utimesSync(join(dir, "complete.json"), then, then);
+  }
+  await ensurePart(part("many", "new"), silent);
+  const left = parts.map((made) => existsSync(partDir(made)));
+  assert.deepEqual(left, [false, false, false, true, true]);
+});
+
+test("a disk that is nearly full is refused, with its folder and what to do", () => {
+  requireSpace(["/a", "/b"], () => 5e9);
+  assert.throws(
+    () => {
+      requireSpace(["/a", "/b"], (folder) => (folder === "/b" ? 4.9e9 : 6e9));
+    },
+    { message: /^\/b: 4\.9 GB free, the lab needs 5\.0 GB\n`npm run lab -- reset`/ },
+  );
+  requireSpace([join(cache, "not", "there")]);
 });
 
 test("a program that changed on disk is built again when contents are compared", async () => {

@@ -10,8 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { stringify } from "yaml";
-import { ensurePart } from "../../lab/prepare/cache.ts";
-import { prometheusPart } from "../../lab/prepare/prometheus.ts";
+import { buildTool } from "../../lab/prepare/goTools.ts";
 import { alertRules } from "../../lib/alert-rules.ts";
 
 const DAY_SECONDS = 24 * 60 * 60;
@@ -37,7 +36,7 @@ describe("alert rules", () => {
   let promtool = "";
 
   before(async () => {
-    promtool = join(await ensurePart(prometheusPart(), () => undefined, false), "promtool");
+    promtool = join(await buildTool("prometheus", () => undefined), "promtool");
     writeFileSync(join(folder, "rules.yaml"), stringify(alertRules(30)["capi-mgmt"]));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));

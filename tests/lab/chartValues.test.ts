@@ -22,6 +22,7 @@ const CHARTS = {
   cluster: "openstack-cluster",
   monitoring: "kube-prometheus-stack",
   janitor: "cluster-api-janitor-openstack",
+  backups: "velero",
 } as const;
 
 const network = { useSeedNetwork: true, networkId: undefined, subnetId: undefined };

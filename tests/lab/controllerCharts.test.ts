@@ -4,11 +4,20 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { controllerImages, monitoringImages } from "../../lab/kubernetes/images.ts";
+import { backupImages, controllerImages, monitoringImages } from "../../lab/kubernetes/images.ts";
+import { backupValues } from "../../lib/backup-values.ts";
 import { monitoringValues } from "../../lib/monitoring-values.ts";
+import { FULL } from "../support/fullSite.ts";
 import { rendered, renderedText } from "../support/helm.ts";
+import { configOf } from "../support/siteConfig.ts";
 
-const images = new Set([...controllerImages, ...monitoringImages].map(({ reference }) => reference));
+const images = new Set(
+  [...backupImages, ...controllerImages, ...monitoringImages].map(({ reference }) => reference),
+);
+
+const { backups } = configOf({ backups: FULL.backups });
+assert.ok(backups.store !== undefined);
+const VELERO = backupValues(backups, backups.store, true);
 
 const MONITORING = monitoringValues({
   enabled: true,
@@ -26,6 +35,7 @@ for (const [chart, values] of [
   ["cluster-api-addon-provider", {}],
   ["cluster-api-janitor-openstack", { defaultVolumesPolicy: "keep", retryDefaultDelay: 5 }],
   ["kube-prometheus-stack", MONITORING],
+  ["velero", VELERO],
 ] as const) {
   test(`${chart}: every image is one that the lab makes, and an unknown value is refused`, async () => {
     const text = await renderedText(chart, chart, "some", values);

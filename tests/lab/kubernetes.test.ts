@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildKubernetes } from "../../lab/kubernetes/build.ts";
+import { goEnv } from "../../lab/prepare/goFlags.ts";
 import { run, sleep } from "../../lab/run.ts";
 import { projectDir } from "../../lab/site.ts";
 import { startServer, stopServer } from "../support/k3sServer.ts";
@@ -69,8 +70,8 @@ after(async () => {
 });
 
 test("the Go tests pass", { timeout: 30 * 60_000 }, async () => {
-  await run("go", ["vet", "./..."], { cwd: join(projectDir, "lab", "kubernetes") });
-  await run("go", ["test", "./..."], { cwd: join(projectDir, "lab", "kubernetes") });
+  await run("go", ["vet", "./..."], { cwd: join(projectDir, "lab", "kubernetes"), env: goEnv() });
+  await run("go", ["test", "./..."], { cwd: join(projectDir, "lab", "kubernetes"), env: goEnv() });
 });
 
 test("the binary needs no library, and carries what it starts", async () => {

@@ -22,8 +22,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { buildKubernetes } from "../../lab/kubernetes/build.ts";
-import { ensurePart } from "../../lab/prepare/cache.ts";
-import { goParts } from "../../lab/prepare/parts.ts";
+import { buildTool } from "../../lab/prepare/goTools.ts";
 import { run, sleep } from "../../lab/run.ts";
 import { projectDir } from "../../lab/site.ts";
 import { functions } from "../../lib/shell.ts";
@@ -91,7 +90,7 @@ describe("monitoring's volumes and CRDs", () => {
   before(async () => {
     const { k3s } = await buildKubernetes(() => undefined);
     symlinkSync(k3s, join(dir, "kubectl"));
-    helm = join(await ensurePart(goParts.helm(), () => undefined), "helm");
+    helm = join(await buildTool("helm", () => undefined), "helm");
     symlinkSync(helm, join(dir, "helm"));
     const chart = join(dir, "chart");
     cpSync(join(projectDir, "lab/charts/kube-prometheus-stack"), chart, { recursive: true });

@@ -6,8 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { ensurePart } from "../../lab/prepare/cache.ts";
-import { goParts } from "../../lab/prepare/parts.ts";
+import { buildTool } from "../../lab/prepare/goTools.ts";
 import { run } from "../../lab/run.ts";
 import { projectDir } from "../../lab/site.ts";
 
@@ -39,7 +38,7 @@ export async function renderedText(
   namespace: string,
   ...values: readonly (object | string)[]
 ): Promise<string> {
-  const helm = join(await ensurePart(goParts.helm(), () => undefined), "helm");
+  const helm = join(await buildTool("helm", () => undefined), "helm");
   const given = values.flatMap((content) => {
     const file = join(folder, `values-${(files += 1)}.yaml`);
     writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
