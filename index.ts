@@ -72,55 +72,7 @@ const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 makeExtras("k3s", source, [bootstrap], onK3s);
 
 const magnumArgs = { ...host, clusterName, magnum: config.magnum };
-let magnum: MagnumAccess;
-let kubeconfig: pulumi.Output<string>;
-let apiServerAddress: pulumi.Output<string>;
-if (isHa) {
-  const haArgs = {
-    ...host,
-    kubeconfigs,
-    clusterName,
-    cluster: config.cluster,
-    mirror,
-    registries,
-    proxy,
-    credentials,
-    projectId: seed.projectId,
-    keyPair: seed.keyPair,
-    externalNetworkId: seedNetwork.externalNetworkId,
-    seedNetwork: network.outputs,
-    seedAddresses: seed.egressAddresses,
-    controllers: bootstrap,
-    protect,
-    extraValues: extraValues.cluster,
-  };
-  const cluster = new HaCluster("cluster", haArgs, onK3s);
-  ({ kubeconfig, apiServerAddress } = cluster);
-  const onCluster = { providers: { kubernetes: clusterProvider("management", kubeconfig, clusterName) } };
-
-  const accessArgs = { ...host, user, fileName: kubeconfigFile, clusterName, kubeconfig };
-  const seedAccess = new SeedAccess("seed-access", accessArgs);
-  const hostOfCluster = { ...host, kubeconfigFile: seedAccess.path };
-  const managementArgs = { ...apiArgs, ...hostOfCluster, instance: "management" as const, janitor };
-  const parts: pulumi.Resource[] = [new ClusterApi("management", managementArgs, onCluster)];
-  const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
-  const stack = monitoring.enabled ? new Monitoring("monitoring", monitoringArgs, onCluster) : undefined;
-  if (stack !== undefined) parts.push(stack);
-  const grafanaNamespace = monitoring.grafana.enabled ? stack?.namespace : undefined;
-  const { complete } = cluster;
-  const optionsArgs = { ...source, host: hostOfCluster, extraValues, clusterName, parts, complete };
-  makeClusterOptions({ ...optionsArgs, grafanaNamespace }, onCluster);
-  const handedOver = { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: complete };
-  magnum = new MagnumAccess("magnum", handedOver, onCluster);
-} else {
-  // For development: k3s itself is Magnum's cluster.
-  kubeconfig = k3s.kubeconfig;
-  apiServerAddress = seed.address;
-  // Another name than on the HA cluster: after a change to HA the old access goes last, and only if the guard lets it.
-  const accessArgs = { ...magnumArgs, adminKubeconfig: kubeconfig, onK3s: true };
-  magnum = new MagnumAccess("magnum-on-k3s", accessArgs, onK3s);
-  new SingleNode("single-node", { connection: seed.connection, clusterName, needed: [bootstrap, magnum] });
-}
+const { magnum, kubeconfig, apiServerAddress } = isHa ? haCluster() : singleNode();
 if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
 
 export default {
@@ -136,3 +88,54 @@ export default {
   apiServerAddress,
   versions: deployedVersions(config),
 };
+
+/** The HA cluster, what runs on it, and Magnum's way to it. */
+function haCluster() {
+  const cluster = new HaCluster(
+    "cluster",
+    {
+      ...host,
+      kubeconfigs,
+      clusterName,
+      cluster: config.cluster,
+      mirror,
+      registries,
+      proxy,
+      credentials,
+      projectId: seed.projectId,
+      keyPair: seed.keyPair,
+      externalNetworkId: seedNetwork.externalNetworkId,
+      seedNetwork: network.outputs,
+      seedAddresses: seed.egressAddresses,
+      controllers: bootstrap,
+      protect,
+      extraValues: extraValues.cluster,
+    },
+    onK3s,
+  );
+  const { kubeconfig, apiServerAddress, complete } = cluster;
+  const onCluster = { providers: { kubernetes: clusterProvider("management", kubeconfig, clusterName) } };
+
+  const accessArgs = { ...host, user, fileName: kubeconfigFile, clusterName, kubeconfig };
+  const seedAccess = new SeedAccess("seed-access", accessArgs);
+  const hostOfCluster = { ...host, kubeconfigFile: seedAccess.path };
+  const managementArgs = { ...apiArgs, ...hostOfCluster, instance: "management" as const, janitor };
+  const management = new ClusterApi("management", managementArgs, onCluster);
+  const monitoringArgs = { ...hostOfCluster, monitoring, mirror, extraValues: extraValues.monitoring };
+  const stack = monitoring.enabled ? new Monitoring("monitoring", monitoringArgs, onCluster) : undefined;
+  const parts = stack === undefined ? [management] : [management, stack];
+  const grafanaNamespace = monitoring.grafana.enabled ? stack?.namespace : undefined;
+  const optionsArgs = { ...source, host: hostOfCluster, extraValues, clusterName, parts, complete };
+  makeClusterOptions({ ...optionsArgs, grafanaNamespace }, onCluster);
+  const handedOver = { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: complete };
+  return { kubeconfig, apiServerAddress, magnum: new MagnumAccess("magnum", handedOver, onCluster) };
+}
+
+/** For development: k3s itself is Magnum's cluster. */
+function singleNode() {
+  // Another name than on the HA cluster: after a change to HA the old access goes last, and only if the guard lets it.
+  const accessArgs = { ...magnumArgs, adminKubeconfig: k3s.kubeconfig, onK3s: true };
+  const magnum = new MagnumAccess("magnum-on-k3s", accessArgs, onK3s);
+  new SingleNode("single-node", { connection: seed.connection, clusterName, needed: [bootstrap, magnum] });
+  return { kubeconfig: k3s.kubeconfig, apiServerAddress: seed.address, magnum };
+}

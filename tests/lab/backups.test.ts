@@ -6,7 +6,7 @@
  * nor what Velero's own chart does beyond the lab's.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -20,7 +20,7 @@ import {
 import { prepareVelero } from "../../lab/prepare/velero.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
 import { addresses, ports } from "../../lab/site.ts";
-import { command, enterLab, lab, output } from "../support/lab.ts";
+import { command, enterDeployedLab, lab, output, writeKubeconfig } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
 import { runWith } from "../support/labStack.ts";
 
@@ -38,12 +38,10 @@ describe("backups of the HA cluster", { skip: root ? false : "needs root" }, () 
   const s3 = () => labS3();
 
   before(async () => {
-    enterLab();
-    const up = lab("up", "--stack", "lab");
-    assert.equal(up.status, 0, up.stdout.slice(-4000) + up.stderr.slice(-2000));
-    const cli = ["--no-warnings", "lab/cli.ts", "output", "magnumKubeconfig", "--show-secrets"];
+    enterDeployedLab();
+    // Not earlier: each start lays out the registry's folder anew.
     await prepareVelero(() => undefined);
-    writeFileSync(kubeconfig, output(process.execPath, [...cli]), { mode: 0o600 });
+    writeKubeconfig("magnumKubeconfig", kubeconfig);
     await s3().send(new CreateBucketCommand({ Bucket: BUCKET }));
   });
   after(async () => {
