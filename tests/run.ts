@@ -45,8 +45,8 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
   // promtool, which the lab's cache holds. What .ci/run runs.
   lab: onTheLab(
-    ...["alertRules", "deploy", "allowList", "secrets", "credentials", "balancer", "handover", "pipeline"],
-    ...["changes", "teardown"],
+    ...["alertRules", "deploy", "connect", "allowList", "secrets", "credentials", "balancer", "handover"],
+    ...["pipeline", "changes", "teardown"],
   ),
   // An hour: other configurations of the cluster, then sites that are deployed anew. otherSite takes an empty site and leaves it so.
   "lab-more": onTheLab("extras", "backups", "teardown", "otherSite", "refusals"),
@@ -61,7 +61,6 @@ const LAYERS: Readonly<Record<string, Layer>> = {
       "site",
       "kubernetes",
       "state",
-      "connect",
     ],
   ),
   // A machine as new, under which .ci/run runs the lab's tests; not in one itself.

@@ -106,7 +106,15 @@ describe("monitoring's volumes and CRDs", () => {
     await new Promise<void>((resolve) => charts?.listen(0, "127.0.0.1", resolve));
     repository = `http://127.0.0.1:${(charts.address() as AddressInfo).port}`;
     const started = await startServer(join(dir, "server.log"), [
-      ...[k3s, "server", "--data-dir", join(dir, "data"), "--write-kubeconfig", join(dir, "kubeconfig")],
+      ...[
+        k3s,
+        "server",
+        "--disable-agent",
+        "--data-dir",
+        join(dir, "data"),
+        "--write-kubeconfig",
+        join(dir, "kubeconfig"),
+      ],
       ...["--bind-address", "127.0.0.1", "--https-listen-port", String(PORT), "--node-name", "seed-1"],
     ]);
     server = started.child;
