@@ -26,7 +26,7 @@ const packages = [
     "jq",
     "kmod",
   ],
-  ...["ca-certificates", "debian-archive-keyring", "procps", "docker-registry"],
+  ...["ca-certificates", "debian-archive-keyring", "procps", "docker-registry", "tinyproxy-bin"],
 ];
 
 /** Names of packages that are not installed. */

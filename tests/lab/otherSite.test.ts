@@ -1,11 +1,12 @@
 /**
  * A site of another shape than the lab's file describes: the seed in a network that is there already, with a floating IP
  * and a key pair of the operator's; machines that boot from volumes, in a network that Cluster API makes; etcd on volumes
- * of its own. Deployed, used, brought to a newer Kubernetes, destroyed; what was there before is there after.
+ * of its own; and no way to mirror and registry but through a proxy. Deployed, used, brought to a newer Kubernetes, destroyed;
+ * what was there before is there after.
  *
  * Comes after teardown.test.ts: nothing may be deployed. Starts the lab anew with nodes of two Kubernetes versions. Does not
  * prove that a machine's root file system lies on its volume (lab/README.md: a boot volume of the lab is empty), nor what a
- * newer Kubernetes changes: the lab's second version is the same code.
+ * newer Kubernetes changes: the lab's second version is the same code; nor the way to OpenStack through the proxy, or a proxy's TLS.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
-import { enterLab, lab, openstack, output, writeKubeconfig } from "../support/lab.ts";
+import { ForwardProxy, outside, proxyUrl } from "../support/forwardProxy.ts";
+import { addresses, ports } from "../../lab/site.ts";
+import { command, enterLab, lab, openstack, output, writeKubeconfig } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
 
 const CLUSTER = "capi-mgmt-lab";
@@ -42,6 +45,11 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   const keys = ssh2.utils.generateKeyPairSync("ecdsa", { bits: 256, comment: "operator" });
   let config: Record<string, unknown> = {};
   let floatingIp = "";
+  let proxy: ForwardProxy | undefined;
+  // The runner's own way out, for chart repositories.
+  const runner = { HTTP_PROXY: proxyUrl, NO_PROXY: `${addresses.cidr},127.0.0.1,localhost` };
+  const run = (operation: "up" | "destroy", more: Record<string, unknown> = config) =>
+    runWith(operation, "lab", more, runner);
 
   const create = <T>(...args: string[]) => JSON.parse(output("openstack", [...args, "-f", "json"])) as T;
   const servers = () => openstack<Server>("server", "list");
@@ -55,6 +63,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     process.env["CAPI_LAB_KUBERNETES"] = NEXT_KUBERNETES;
     enterLab();
     assert.deepEqual(servers(), [], "teardown.test.ts comes first");
+    proxy = new ForwardProxy(scratch);
     const network = create<{ id: string }>("network", "create", OPERATOR);
     const subnet = create<{ id: string }>(
       ...["subnet", "create", `${OPERATOR}-subnet`, "--network", network.id],
@@ -72,7 +81,22 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
       ...["--disk-format", "raw", "--container-format", "bare", "--property", "lab_machine=node"],
       ...["--property", `kube_version=${NEXT_KUBERNETES}`, "--min-disk", "1"],
     ]);
+    const registries = ["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"];
+    const registryMirrors = Object.fromEntries(
+      registries.map((registry) => [registry, [`http://${outside.registry}:${ports.registry}`]]),
+    );
     config = {
+      "capi-mgmt:mirror": { url: `http://${outside.mirror}:${ports.mirror}` },
+      "capi-mgmt:proxy": {
+        http: proxyUrl,
+        https: proxyUrl,
+        // All but the two hosts by their names; the mirror's would be reached directly.
+        noProxy: [
+          ...[addresses.cidr, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"],
+          ...[".svc", ".cluster.local", "localhost"],
+        ],
+      },
+      "capi-mgmt:k3s": { registryMirrors },
       "capi-mgmt:seed": {
         network: { networkId: network.id, subnetId: subnet.id },
         access: { floatingIpAddress: floatingIp },
@@ -80,6 +104,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
         rootVolume: { enabled: true, sizeGb: SEED_ROOT_GB },
       },
       "capi-mgmt:cluster": {
+        registryMirrors,
         network: { useSeedNetwork: false, nodeCidr: "192.168.7.0/24" },
         controlPlane: {
           rootVolume: { enabled: true, sizeGb: NODE_ROOT_GB },
@@ -91,7 +116,8 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
       "capi-mgmt:monitoring": { enabled: false },
     };
   });
-  after(() => {
+  after(async () => {
+    await proxy?.end();
     output("openstack", ["floating", "ip", "delete", floatingIp]);
     output("openstack", ["router", "remove", "subnet", OPERATOR, `${OPERATOR}-subnet`]);
     output("openstack", ["router", "delete", OPERATOR]);
@@ -103,14 +129,39 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
 
   test("is deployed by one up", async () => {
     const began = Date.now();
-    const up = await runWith("up", "lab", config);
+    const up = await run("up");
     assert.equal(up.exitCode, 0, up.printed.slice(-6000));
     console.log(`up took ${((Date.now() - began) / 1000).toFixed(0)} s`);
-    const again = await runWith("up", "lab", config);
+    const again = await run("up");
     assert.equal(again.exitCode, 0, again.printed.slice(-4000));
     assert.deepEqual(
       Object.keys(again.counts).filter((op) => op !== "read"),
       ["same"],
+    );
+  });
+
+  test("seed, machines and controllers got what they fetched through the proxy, which alone knows the hosts", () => {
+    const unknown = command("getent", ["hosts", outside.mirror]);
+    assert.notEqual(unknown.status, 0, unknown.stdout);
+    const passed = proxy?.passed() ?? [];
+    const askedBy = (url: RegExp) =>
+      new Set(passed.filter((request) => url.test(request.url)).map(({ from }) => from));
+    const seen = JSON.stringify([...new Set(passed.map(({ from, url }) => `${from} ${url.slice(0, 60)}`))]);
+    const mirror = `^http://${outside.mirror}:${ports.mirror}/`;
+    assert.ok(askedBy(new RegExp(`${mirror}.*/k3s$`)).has(floatingIp), `the seed's download: ${seen}`);
+    assert.ok(
+      askedBy(new RegExp(`${mirror}.*openstack-cluster`)).has(addresses.host),
+      `the runner's chart: ${seen}`,
+    );
+    assert.ok(
+      askedBy(new RegExp(`${mirror}.*openstack-cloud-controller-manager`)).has(floatingIp),
+      `the addon provider's chart: ${seen}`,
+    );
+    const pulls = askedBy(new RegExp(`^http://${outside.registry}:${ports.registry}/v2/.*/manifests/`));
+    assert.ok(pulls.has(floatingIp), `the seed's images: ${seen}`);
+    assert.ok(
+      [...pulls].some((from) => from !== floatingIp && from !== addresses.host),
+      `the machines' images, by their router: ${seen}`,
     );
   });
 
@@ -171,7 +222,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     const nodes = () => servers().filter(({ Name }) => Name !== `${CLUSTER}-seed`);
     const before = nodes().map(({ ID }) => ID);
     const began = Date.now();
-    const up = await runWith("up", "lab", {
+    const up = await run("up", {
       ...config,
       "capi-mgmt:cluster": {
         ...(config["capi-mgmt:cluster"] as object),
@@ -195,7 +246,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   });
 
   test("destroy takes what up made, and nothing of the operator's", async () => {
-    const destroy = await runWith("destroy", "lab", config);
+    const destroy = await run("destroy");
     assert.equal(destroy.exitCode, 0, destroy.printed.slice(-6000));
     assert.deepEqual(servers(), []);
     assert.deepEqual(openstack("loadbalancer", "list"), []);
