@@ -1,11 +1,16 @@
 /**
- * Destroying what deploy.test.ts deployed: every OpenStack object is gone but the data volume, seen from outside.
+ * Destroying what deploy.test.ts deployed, first with a Ctrl-C in a terminal: every OpenStack object is gone but the data volume,
+ * seen from outside.
  *
  * With nothing deployed it still proves that nothing is left over.
  */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { before, describe, test } from "node:test";
-import { enterLab, lab, openstack, output } from "../support/lab.ts";
+import { ListObjectsV2Command } from "@aws-sdk/client-s3";
+import { bucket } from "../../lab/site.ts";
+import { enterLab, lab, labEnvironment, openstack, output, project } from "../support/lab.ts";
+import { labS3 } from "../support/labS3.ts";
 import { outputSecrets, siteSecrets } from "../support/labSecrets.ts";
 import { assertClean } from "../support/secretScan.ts";
 
@@ -13,13 +18,43 @@ const root = process.getuid?.() === 0;
 const CLUSTER = "capi-mgmt-lab";
 
 describe("the end of the management cluster", { skip: root ? false : "needs root" }, () => {
-  before(() => enterLab());
+  let outputs: Record<string, unknown> = {};
+  let secrets: Record<string, string> = {};
+
+  before(() => {
+    enterLab();
+    const shown = lab("output", "--stack", "lab", "--json", "--show-secrets");
+    outputs = JSON.parse(shown.stdout || "{}") as Record<string, unknown>;
+    secrets = { ...siteSecrets(), ...("magnumKubeconfig" in outputs ? outputSecrets(outputs) : {}) };
+  });
+
+  test("Ctrl-C in a terminal: what runs is finished and saved, the lock is released", async (context) => {
+    if (!("magnumKubeconfig" in outputs)) return context.skip("nothing is deployed");
+    // script(1) is the terminal: the key reaches npm, the lab's command and the CLI as a shell's does.
+    const words = ["--quiet", "--flush", "--return", "--command", "npm run lab -- destroy", "/dev/null"];
+    const child = spawn("script", words, { cwd: project, env: labEnvironment() });
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      const before = said;
+      said += text;
+      // The first resource is gone, others are on their way.
+      if (!/\bdeleted\b/.test(before) && /\bdeleted\b/.test(said)) child.stdin.write("\u0003");
+    });
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    assert.equal(code, 130, said.slice(-4000));
+    assert.match(said, /interrupted: the running steps are finished and saved/);
+    assertClean(said, secrets, "the output of an interrupted destroy");
+    const s3 = labS3();
+    const { KeyCount } = await s3.send(
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: ".pulumi/locks/" }),
+    );
+    s3.destroy();
+    assert.equal(KeyCount, 0, "no lock is left");
+    const still = openstack("server", "list").length;
+    assert.ok(still > 0, "it was over before it was interrupted");
+  });
 
   test("destroy leaves nothing but the data volume", () => {
-    const shown = lab("output", "--stack", "lab", "--json", "--show-secrets");
-    const outputs = JSON.parse(shown.stdout || "{}") as Record<string, unknown>;
-    const deployed = "magnumKubeconfig" in outputs;
-    const secrets = { ...siteSecrets(), ...(deployed ? outputSecrets(outputs) : {}) };
     const destroy = lab("destroy", "--stack", "lab");
     assert.equal(destroy.status, 0, destroy.stdout.slice(-6000) + destroy.stderr.slice(-3000));
     assertClean(destroy.stdout + destroy.stderr, secrets, "the output of destroy");
