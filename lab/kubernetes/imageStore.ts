@@ -6,6 +6,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, rmSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { type Part, recordedHash } from "../prepare/cache.ts";
 import { run } from "../run.ts";
+import { paths } from "../site.ts";
 import { BlobStore, type Descriptor, type Entry, keepImage, writeLayout } from "./oci.ts";
 import { type Image, repository } from "./images.ts";
 
@@ -31,6 +32,15 @@ export function imagesPart(name: string, images: readonly Image[], sources: Imag
     fresh: true,
     build: (dir, note) => makeImages(dir, images, sources, note),
   };
+}
+
+/**
+ * Adds a storage folder to the lab's registry, which reads it at each question. By hard links where cache and lab are one file system:
+ * the images are half a gigabyte.
+ */
+export async function addToRegistry(folder: string): Promise<void> {
+  const copy = (how: string) => run("cp", ["-rfT", how, folder, paths.registry]);
+  await copy("--link").catch(() => copy("--reflink=auto"));
 }
 
 async function makeImages(

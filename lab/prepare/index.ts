@@ -1,15 +1,14 @@
 /**
  * `prepare`: everything a bare machine lacks, each part once.
  */
-import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { buildGroup, buildPrograms } from "../kubernetes/build.ts";
-import { type ImageSources, imageFiles, imagesPart } from "../kubernetes/imageStore.ts";
+import { type ImageSources, addToRegistry, imageFiles, imagesPart } from "../kubernetes/imageStore.ts";
 import { controllerImages, kubernetesImages, monitoringImages, nodeImages } from "../kubernetes/images.ts";
 import { type MirrorTools, buildMirror, mirrorKey } from "../kubernetes/mirror.ts";
 import { nodeVersion, older } from "../kubernetes/programs.ts";
 import type { Progress } from "../progress.ts";
-import { run } from "../run.ts";
 import { cacheDir, paths, stateDir } from "../site.ts";
 import type { Artifacts } from "./artifacts.ts";
 import { type Part, ensurePart, requireSpace } from "./cache.ts";
@@ -98,8 +97,7 @@ async function prepareImages(
   verify: boolean,
 ): Promise<NodeRelease[]> {
   const releases: NodeRelease[] = [];
-  rmSync(paths.registry, { recursive: true, force: true });
-  mkdirSync(paths.registry, { recursive: true, mode: 0o700 });
+  const folders: string[] = [];
   for (const version of new Set([nodeVersion, ...furtherVersions])) {
     const programs =
       version === nodeVersion ? made.programs : (await buildPrograms(note, verify, version)).groups;
@@ -108,17 +106,26 @@ async function prepareImages(
       ...nodeImages,
       ...(version === nodeVersion ? [...controllerImages, ...monitoringImages] : []),
     ];
-    const dir = await ensurePart(
-      imagesPart(`images-${version}`, images, { ...made, programs }),
-      note,
-      verify,
-    );
-    // Hard links where cache and lab are one file system: the images are half a gigabyte.
-    const copy = (how: string) => run("cp", ["-rfT", how, join(dir, imageFiles.registry), paths.registry]);
-    await copy("--link").catch(() => copy("--reflink=auto"));
+    const part = imagesPart(`images-${version}`, images, { ...made, programs });
+    const dir = await ensurePart(part, note, verify);
+    folders.push(join(dir, imageFiles.registry));
     releases.push({ version, programs, archive: join(dir, imageFiles.preloaded) });
   }
+  await layOutRegistry(folders);
   return releases;
+}
+
+/** What the registry's storage was laid out from, one folder a line. */
+const layout = join(paths.registry, "sources");
+
+/** The registry's storage of these; as it is, with what was added since, if it is of these. */
+async function layOutRegistry(folders: readonly string[]): Promise<void> {
+  const sources = `${folders.join("\n")}\n`;
+  if (existsSync(layout) && readFileSync(layout, "utf8") === sources) return;
+  rmSync(paths.registry, { recursive: true, force: true });
+  mkdirSync(paths.registry, { recursive: true, mode: 0o700 });
+  for (const folder of folders) await addToRegistry(folder);
+  writeFileSync(layout, sources);
 }
 
 /** The mirror in the cache, and a link to it in the lab's folder, where its server looks. */

@@ -39,7 +39,6 @@ describe("backups of the HA cluster", { skip: root ? false : "needs root" }, () 
 
   before(async () => {
     enterDeployedLab();
-    // Not earlier: each start lays out the registry's folder anew.
     await prepareVelero(() => undefined);
     writeKubeconfig("magnumKubeconfig", kubeconfig);
     await s3().send(new CreateBucketCommand({ Bucket: BUCKET }));
