@@ -45,11 +45,12 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
   // promtool, which the lab's cache holds. What .ci/run runs.
   lab: onTheLab(
-    ...["alertRules", "deploy", "connect", "allowList", "secrets", "credentials", "balancer", "handover"],
-    ...["pipeline", "changes", "teardown"],
+    ...["alertRules", "deploy", "connect", "allowList", "secrets", "credentials", "balancer", "teardown"],
   ),
-  // An hour: other configurations of the cluster, then sites that are deployed anew. otherSite takes an empty site and leaves it so.
-  "lab-more": onTheLab("extras", "backups", "teardown", "otherSite", "refusals"),
+  // Two hours and a half: the rest of a cluster's life, then sites that are deployed anew. otherSite takes an empty site and leaves it so.
+  "lab-more": onTheLab(
+    ...["handover", "pipeline", "changes", "extras", "backups", "teardown", "otherSite", "refusals"],
+  ),
   "lab-parts": onTheLab(
     ...[
       "addonCharts",
