@@ -3,7 +3,8 @@
  * Upstream analogue: gophercloud's ProviderClient and ServiceClient as terraform-provider-openstack sets them up.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { EnvHttpProxyAgent, request as send } from "undici";
+import { request as send } from "undici";
+import { WayOut } from "../lib/way-out.ts";
 import type { Connection } from "./connection.ts";
 import { CloudError, ConnectionError, sentenceOf } from "./errors.ts";
 import { attemptsFor } from "./retry.ts";
@@ -67,7 +68,7 @@ export interface Scope {
 }
 
 export class Cloud {
-  private readonly agent: EnvHttpProxyAgent;
+  private readonly way: WayOut;
   private readonly connection: Connection;
   private token: Promise<Token> | undefined;
 
@@ -75,7 +76,7 @@ export class Cloud {
     this.connection = connection;
     const tls = connection.ca === undefined ? {} : { ca: connection.ca };
     // Directly, or through the proxy that HTTPS_PROXY and NO_PROXY say; the cloud's certificate is held to the same.
-    this.agent = new EnvHttpProxyAgent({
+    this.way = new WayOut({
       keepAliveTimeout: 30_000,
       headersTimeout: ANSWER_TIMEOUT,
       bodyTimeout: ANSWER_TIMEOUT,
@@ -85,7 +86,7 @@ export class Cloud {
   }
 
   async close(): Promise<void> {
-    await this.agent.close();
+    await this.way.close();
   }
 
   /** Project and roles of the credentials. */
@@ -158,7 +159,7 @@ export class Cloud {
       let failure: CloudError | ConnectionError;
       let asked: number | undefined;
       try {
-        const dispatcher = this.agent;
+        const dispatcher = this.way.to(url);
         const answer = await send(url, { method, headers, body: body ?? null, dispatcher });
         const text = await answer.body.text();
         const { statusCode: status } = answer;

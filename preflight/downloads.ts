@@ -2,12 +2,13 @@
  * Whether everything that a deployment downloads is there, through the site's proxy or the one that this
  * machine's environment names.
  */
-import { EnvHttpProxyAgent, fetch as send } from "undici";
+import { fetch as send } from "undici";
 import type { Config } from "../config/schema.ts";
 import { ADDON_REPOSITORIES } from "../lib/addon-repositories.ts";
 import { mirrored, releases } from "../lib/mirror.ts";
 import { TOOL_SOURCES } from "../lib/more-tools.ts";
 import { type ProxySettings, proxySettings } from "../lib/proxy.ts";
+import { WayOut } from "../lib/way-out.ts";
 import { fact, type Answer, type Facts } from "./facts.ts";
 
 /** One slow answer must not hold up the report. */
@@ -72,17 +73,6 @@ export async function gatherDownloads(config: Config, authUrl: string): Promise<
   return new Map(answers);
 }
 
-/** The site's proxy; without one what this machine's environment says. */
-function agentOptions(proxy: ProxySettings | undefined) {
-  if (proxy === undefined) return {};
-  const { http, https, noProxy } = proxy;
-  return {
-    ...(http === undefined ? {} : { httpProxy: http }),
-    ...(https === undefined ? {} : { httpsProxy: https }),
-    noProxy: noProxy.join(","),
-  };
-}
-
 /** Asks for a download's head: directly, or through a proxy and then with the same authorities. */
 export async function head(
   url: string,
@@ -90,11 +80,11 @@ export async function head(
   proxy: ProxySettings | undefined,
 ): Promise<Answer> {
   const tls = caCert === undefined ? {} : { ca: caCert };
-  const dispatcher = new EnvHttpProxyAgent({ connect: tls, requestTls: tls, ...agentOptions(proxy) });
+  const way = new WayOut({ connect: tls, requestTls: tls }, proxy);
   try {
     const response = await send(url, {
       method: "HEAD",
-      dispatcher,
+      dispatcher: way.to(url),
       signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT),
     });
     const length = response.headers.get("content-length");
@@ -103,6 +93,6 @@ export async function head(
     const { message, cause } = error as Error & { cause?: { message?: string } };
     throw new Error(cause?.message ?? message, { cause: error });
   } finally {
-    await dispatcher.close();
+    await way.close();
   }
 }

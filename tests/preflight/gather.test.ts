@@ -132,6 +132,21 @@ test("the proxy that the environment names is used, for the cloud and for downlo
   );
 });
 
+test("a network in NO_PROXY is reached directly, by the cloud's client and by the downloads' as by the providers", async () => {
+  proxied.length = 0;
+  process.env["HTTP_PROXY"] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  process.env["NO_PROXY"] = "example.org,127.0.0.0/8";
+  try {
+    const { scope, downloads } = await site();
+    assert.ok("value" in scope, JSON.stringify(scope));
+    assert.ok([...downloads.values()].every(({ answer }) => "value" in answer));
+  } finally {
+    delete process.env["HTTP_PROXY"];
+    delete process.env["NO_PROXY"];
+  }
+  assert.deepEqual(proxied, []);
+});
+
 test("what is downloaded: every release once, through the mirror", () => {
   const urls = [...downloadUrls(configOf({ mirror: { url: "https://m.example" } })).values()];
   assert.ok(urls.length > 8);
