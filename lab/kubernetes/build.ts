@@ -16,8 +16,7 @@ import {
 } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { type Part, ensurePart } from "../prepare/cache.ts";
-import { goEnv, linkerFlags } from "../prepare/goFlags.ts";
-import { run } from "../run.ts";
+import { goBuilder, goEnv, goVersion } from "../prepare/goBuild.ts";
 import { type ProgramGroup, groups, nodeVersion, own, sourceDir } from "./programs.ts";
 
 export { buildMirror } from "./mirror.ts";
@@ -81,25 +80,18 @@ function groupPart(group: ProgramGroup, toolchain: string): Part {
       }
       const cwd = group.generate ? copy : group.module;
       const overlay = group.carried && (await layOver(group.carried, group.module, dir, note));
-      let fetched = 0;
-      let compiled = 0;
+      const options = [
+        ...(overlay === undefined ? [] : ["-overlay", overlay]),
+        ...(group.tags === undefined ? [] : ["-tags", group.tags]),
+      ];
+      const build = goBuilder(cwd, group.values, note);
       for (const names of rounds(group.programs)) {
         mkdirSync(out, { recursive: true });
-        const packages = names.map((name) => group.programs[name] as string);
-        const options = ["-v", "-ldflags", linkerFlags(group.values), "-o", `${out}/`];
-        if (overlay) options.push("-overlay", overlay);
-        if (group.tags !== undefined) options.push("-tags", group.tags);
-        note("compiling");
-        // It names each package it has finished, cached ones not, which is the only progress there is.
-        await run("go", ["build", ...options, ...packages], {
-          cwd,
-          env: goEnv(),
-          onLine(line) {
-            if (line.startsWith("go: downloading ")) fetched += 1;
-            else compiled += 1;
-            note(compiled > 0 ? `compiling, ${compiled} packages done` : `fetching, ${fetched} modules done`);
-          },
-        });
+        await build(
+          out,
+          names.map((name) => group.programs[name] as string),
+          options,
+        );
         for (const name of names)
           renameSync(join(out, goName(group.programs[name] as string)), join(dir, name));
         rmSync(out, { recursive: true });
@@ -124,17 +116,10 @@ async function layOver(
   return overlay;
 }
 
-/** Version of Go. It is asked in a folder with a go.mod, whose toolchain line counts. */
-async function toolchain(): Promise<string> {
-  const go = await run("go", ["env", "GOVERSION"], { cwd: sourceDir }).catch((error: unknown) => {
-    throw new Error("The lab's programs are built with Go, and `go` does not run", { cause: error });
-  });
-  return go.stdout.trim();
-}
-
 /** A group's programs. */
 export async function buildGroup(group: ProgramGroup, note: Note, verify = false): Promise<string> {
-  return ensurePart(groupPart(group, await toolchain()), note, verify);
+  const toolchain = await goVersion(sourceDir, "The lab's programs are");
+  return ensurePart(groupPart(group, toolchain), note, verify);
 }
 
 /** The lab's k3s alone, which is kubectl too when it is called that. */

@@ -6,7 +6,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { goEnv } from "../prepare/goFlags.ts";
+import { goEnv } from "../prepare/goBuild.ts";
 import { run } from "../run.ts";
 
 const operator = "github.com/prometheus-operator/prometheus-operator";

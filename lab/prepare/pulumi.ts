@@ -5,10 +5,11 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
+import { moduleVersion as versionIn } from "../kubernetes/programs.ts";
 import { run } from "../run.ts";
 import { projectDir } from "../site.ts";
 import { type Part, ensurePart, hasPart } from "./cache.ts";
-import { goEnv, linkerFlags } from "./goFlags.ts";
+import { goBuilder, goEnv, goVersion, linkerFlags } from "./goBuild.ts";
 
 /** Where CLI and plugins come from. */
 export interface PulumiTools {
@@ -112,13 +113,8 @@ const programs = {
 
 const kubernetesModule = "github.com/pulumi/pulumi-kubernetes/provider/v4";
 
-/** Version of a module that lab/pulumi/go.mod requires. */
-export function moduleVersion(path: string): string {
-  const line = readFileSync(join(sourceDir, "go.mod"), "utf8")
-    .split("\n")
-    .find((text) => text.trim().startsWith(`${path} `));
-  return line?.trim().split(" ")[1] ?? "";
-}
+/** Version of a module that lab/pulumi/go.mod has. */
+export const moduleVersion = (path: string): string => versionIn(path, sourceDir);
 
 /** Versions that CLI and plugins tell. */
 const versions = (): Record<string, string> => ({
@@ -131,9 +127,7 @@ const versions = (): Record<string, string> => ({
 
 /** CLI and provider plugins in one build, so that what they share is compiled once. */
 async function modulesPart(): Promise<Part> {
-  const go = await run("go", ["env", "GOVERSION"], { cwd: sourceDir }).catch((error: unknown) => {
-    throw new Error("Pulumi is built with Go, and `go` does not run", { cause: error });
-  });
+  const go = await goVersion(sourceDir, "Pulumi is");
   const sources = readdirSync(sourceDir, { recursive: true, encoding: "utf8" }).filter((file) =>
     /\.go$|go\.(mod|sum)$/.test(file),
   );
@@ -142,24 +136,12 @@ async function modulesPart(): Promise<Part> {
     join("plugins", pluginFolder(name), `pulumi-resource-${name}`);
   return {
     name: "pulumi",
-    key: [go.stdout.trim(), JSON.stringify(goEnv()), linkerFlags(versions()), ...content].join("\n"),
+    key: [go, JSON.stringify(goEnv()), linkerFlags(versions()), ...content].join("\n"),
     files: ["pulumi", plugin("kubernetes"), plugin("openstack")],
     async build(dir, note) {
       const out = join(dir, "build");
       mkdirSync(out, { recursive: true });
-      let fetched = 0;
-      let compiled = 0;
-      note("compiling");
-      const options = ["-v", "-ldflags", linkerFlags(versions()), "-o", `${out}/`];
-      await run("go", ["build", ...options, ...Object.values(programs)], {
-        cwd: sourceDir,
-        env: goEnv(),
-        onLine: (line) => {
-          if (line.startsWith("go: downloading ")) fetched += 1;
-          else compiled += 1;
-          note(compiled > 0 ? `compiling, ${compiled} packages done` : `fetching, ${fetched} modules done`);
-        },
-      });
+      await goBuilder(sourceDir, versions(), note)(out, Object.values(programs));
       renameSync(join(out, "pulumi"), join(dir, "pulumi"));
       for (const name of ["kubernetes", "openstack"] as const) {
         mkdirSync(dirname(join(dir, plugin(name))), { recursive: true });

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { execa } from "execa";
-import { goEnv } from "../../lab/prepare/goFlags.ts";
+import { goEnv } from "../../lab/prepare/goBuild.ts";
 
 const module = join(import.meta.dirname, "../../lab/kubernetes");
 const PACKAGES = [

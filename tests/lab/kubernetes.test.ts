@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { buildKubernetes } from "../../lab/kubernetes/build.ts";
-import { goEnv } from "../../lab/prepare/goFlags.ts";
+import { goEnv } from "../../lab/prepare/goBuild.ts";
 import { run, sleep } from "../../lab/run.ts";
 import { projectDir } from "../../lab/site.ts";
 import { startServer, stopServer } from "../support/k3sServer.ts";
