@@ -6,27 +6,30 @@ import { BlockList, isIP } from "node:net";
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from "undici";
 import type { ProxySettings } from "./proxy.ts";
 
-/** Whether a host is an address in one of the networks (`10.0.0.0/8`) among the entries of a NO_PROXY. */
-export function isInNetworks(host: string, noProxy: readonly string[]): boolean {
-  const address = host.replace(/^\[|\]$/g, "");
-  const kind = isIP(address);
-  if (kind === 0) return false;
+/**
+ * The networks (`10.0.0.0/8`) among the entries of a NO_PROXY; other entries, which undici compares, count for nothing.
+ * @returns whether a URL's host is an address in one of them
+ */
+export function networksOf(noProxy: readonly string[]): (host: string) => boolean {
   const networks = new BlockList();
   for (const entry of noProxy) {
-    const [network = "", length, ...others] = entry.trim().split("/");
-    if (length === undefined || others.length > 0 || isIP(network) === 0 || !/^\d{1,3}$/.test(length))
-      continue;
-    if (Number(length) > (isIP(network) === 4 ? 32 : 128)) continue;
-    networks.addSubnet(network, Number(length), isIP(network) === 4 ? "ipv4" : "ipv6");
+    const [, network = "", length] = /^([^/]+)\/(\d{1,3})$/.exec(entry.trim()) ?? [];
+    const bits = { 0: -1, 4: 32, 6: 128 }[isIP(network)] ?? -1;
+    if (Number(length) <= bits) networks.addSubnet(network, Number(length), kindOf(network));
   }
-  return networks.check(address, kind === 4 ? "ipv4" : "ipv6");
+  return (host) => {
+    const address = host.replace(/^\[|\]$/g, "");
+    return isIP(address) !== 0 && networks.check(address, kindOf(address));
+  };
 }
+
+const kindOf = (address: string) => (isIP(address) === 6 ? "ipv6" : "ipv4");
 
 /** Agents for both ways, with the same settings; whoever makes it closes it. */
 export class WayOut {
   private readonly direct: Agent;
   private readonly proxied: EnvHttpProxyAgent;
-  private readonly noProxy: readonly string[];
+  private readonly isDirect: (host: string) => boolean;
 
   /**
    * @param options of both agents; authorities belong into `connect` and `requestTls`
@@ -34,19 +37,20 @@ export class WayOut {
    */
   constructor(options: EnvHttpProxyAgent.Options, proxy?: ProxySettings) {
     const variable = process.env["no_proxy"] ?? process.env["NO_PROXY"] ?? "";
-    this.noProxy = proxy?.noProxy ?? variable.split(",");
+    const noProxy = proxy?.noProxy ?? variable.split(",");
+    this.isDirect = networksOf(noProxy);
     this.direct = new Agent(options);
     this.proxied = new EnvHttpProxyAgent({
       ...options,
       ...(proxy?.http === undefined ? {} : { httpProxy: proxy.http }),
       ...(proxy?.https === undefined ? {} : { httpsProxy: proxy.https }),
-      noProxy: this.noProxy.join(","),
+      noProxy: noProxy.join(","),
     });
   }
 
   /** The agent for a URL. */
   to(url: string | URL): Dispatcher {
-    return isInNetworks(new URL(url).hostname, this.noProxy) ? this.direct : this.proxied;
+    return this.isDirect(new URL(url).hostname) ? this.direct : this.proxied;
   }
 
   async close(): Promise<void> {
