@@ -41,13 +41,20 @@ export function newer(one: string | undefined, other: string): string {
   return one !== undefined && left !== undefined && right !== undefined && atLeast(left, right) ? one : other;
 }
 
+/** The image manifest that a release's dependencies.json names: its source and content, undefined if it names none. */
+async function manifestOf(dependencies: Readonly<Record<string, unknown>>, mirror: string | undefined) {
+  const version = dependencies["azimuth-images"];
+  if (typeof version !== "string") return undefined;
+  const source = manifestUrl(version, mirror);
+  return { source, manifest: await readMap(source) };
+}
+
 /** The image manifest that a release of the chart was tested with: its source and content. */
 export async function manifestOfChart(chartVersion: string, mirror: string | undefined) {
   const dependencies = dependenciesUrl(chartVersion, mirror);
-  const version = (await readMap(dependencies))["azimuth-images"];
-  if (typeof version !== "string") throw new CommandError(`${dependencies}: no azimuth-images`);
-  const source = manifestUrl(version, mirror);
-  return { source, manifest: await readMap(source) };
+  const found = await manifestOf(await readMap(dependencies), mirror);
+  if (found === undefined) throw new CommandError(`${dependencies}: no azimuth-images`);
+  return found;
 }
 
 /** Of a map, what is text. */
@@ -77,14 +84,13 @@ export async function newestReleases(configuration: unknown, all: boolean) {
     ),
   );
   const dependencies = texts(await readMap(dependenciesUrl(chart, mirror)));
-  const images = dependencies["azimuth-images"];
-  const source = images === undefined ? undefined : manifestUrl(images, mirror);
+  const found = await manifestOf(dependencies, mirror);
   return {
     releases: {
       ...dependencies,
       ...Object.fromEntries(charts),
       "openstack-cluster": chart,
     },
-    images: source === undefined ? [] : kubernetesImages(await readMap(source), source),
+    images: found === undefined ? [] : kubernetesImages(found.manifest, found.source),
   };
 }
