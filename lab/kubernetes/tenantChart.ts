@@ -9,13 +9,13 @@ import { merge } from "../../config/merge.ts";
 import { addonRepositories } from "../../lib/addon-repositories.ts";
 import { machineMirrors } from "../../lib/registries.ts";
 import { run } from "../run.ts";
+import { registryMirrors } from "../services/registry.ts";
 import { addresses, ports } from "../site.ts";
 
 /** The repository in the mirror. */
 const REPOSITORY = "tenants.lab.test/charts";
 
 const mirrorUrl = `http://${addresses.services}:${ports.mirror}`;
-const registry = `http://${addresses.services}:${ports.registry}`;
 
 /** Magnum's `helm_chart_repo`. */
 export const tenantChartRepository = `${mirrorUrl}/${REPOSITORY}`;
@@ -23,11 +23,7 @@ export const tenantChartRepository = `${mirrorUrl}/${REPOSITORY}`;
 /** Over the chart's defaults. */
 export const tenantDefaults = {
   addons: addonRepositories(mirrorUrl),
-  registryMirrors: machineMirrors(
-    Object.fromEntries(
-      ["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"].map((host) => [host, [registry]]),
-    ),
-  ),
+  registryMirrors: machineMirrors(registryMirrors()),
 };
 
 /** Packages the chart, with other defaults, into the mirror. */

@@ -7,6 +7,10 @@ import { addresses, paths, ports } from "../site.ts";
 /** Plain HTTP: what containerd is given as a mirror of every registry. */
 export const registryUrl = `http://${addresses.services}:${ports.registry}`;
 
+/** Every registry that the lab's images are named after, with this URL as its mirror: the setting `registryMirrors`. */
+export const registryMirrors = (url: string = registryUrl): Record<string, string[]> =>
+  Object.fromEntries(["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"].map((host) => [host, [url]]));
+
 /** config.yml: one folder that nobody writes to. Nothing is reported to anyone, and nothing listens beside the registry. */
 export function registryConfig(
   root: string = paths.registry,

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
 import { ForwardProxy, outside, proxyUrl } from "../support/forwardProxy.ts";
+import { registryMirrors } from "../../lab/services/registry.ts";
 import { addresses, ports } from "../../lab/site.ts";
 import { command, enterLab, lab, openstack, output, writeKubeconfig } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
@@ -81,10 +82,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
       ...["--disk-format", "raw", "--container-format", "bare", "--property", "lab_machine=node"],
       ...["--property", `kube_version=${NEXT_KUBERNETES}`, "--min-disk", "1"],
     ]);
-    const registries = ["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"];
-    const registryMirrors = Object.fromEntries(
-      registries.map((registry) => [registry, [`http://${outside.registry}:${ports.registry}`]]),
-    );
+    const mirrors = registryMirrors(`http://${outside.registry}:${ports.registry}`);
     config = {
       "capi-mgmt:mirror": { url: `http://${outside.mirror}:${ports.mirror}` },
       "capi-mgmt:proxy": {
@@ -96,7 +94,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
           ...[".svc", ".cluster.local", "localhost"],
         ],
       },
-      "capi-mgmt:k3s": { registryMirrors },
+      "capi-mgmt:k3s": { registryMirrors: mirrors },
       "capi-mgmt:seed": {
         network: { networkId: network.id, subnetId: subnet.id },
         access: { floatingIpAddress: floatingIp },
@@ -104,7 +102,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
         rootVolume: { enabled: true, sizeGb: SEED_ROOT_GB },
       },
       "capi-mgmt:cluster": {
-        registryMirrors,
+        registryMirrors: mirrors,
         network: { useSeedNetwork: false, nodeCidr: "192.168.7.0/24" },
         controlPlane: {
           rootVolume: { enabled: true, sizeGb: NODE_ROOT_GB },
