@@ -47,9 +47,20 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   lab: onTheLab(
     ...["alertRules", "deploy", "connect", "allowList", "secrets", "credentials", "balancer", "teardown"],
   ),
-  // Two hours and a half: the rest of a cluster's life, then sites that are deployed anew. otherSite takes an empty site and leaves it so.
+  // Three hours: the rest of a cluster's life, then sites that are deployed anew; singleNode and otherSite take an empty site and
+  // leave it so.
   "lab-more": onTheLab(
-    ...["handover", "pipeline", "changes", "extras", "backups", "teardown", "otherSite", "refusals"],
+    ...[
+      "handover",
+      "pipeline",
+      "changes",
+      "extras",
+      "backups",
+      "teardown",
+      "singleNode",
+      "otherSite",
+      "refusals",
+    ],
   ),
   "lab-parts": onTheLab(
     ...[

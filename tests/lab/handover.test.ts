@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -16,25 +16,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
 import { asTemplate } from "../../kayobe/kollaTemplate.ts";
 import { Vault } from "../../kayobe/vault.ts";
-import { magnumUser, reconfigureMagnum, startMagnum, stopMagnum } from "../../lab/consumers/magnum.ts";
+import { magnumUser, stopMagnum } from "../../lab/consumers/magnum.ts";
 import { mirrored } from "../../lab/kubernetes/mirror.ts";
-import { prepareConsumers } from "../../lab/prepare/consumers.ts";
 import { kubernetesVersion } from "../../lab/site.ts";
 import { tokenKubeconfig } from "../../lib/kubeconfig.ts";
-import { kayobeConfig } from "../kayobe/support.ts";
-import { renderMagnum, renderTemplate } from "../support/kolla.ts";
+import { HandOver } from "../support/handOver.ts";
+import { renderTemplate } from "../support/kolla.ts";
 import { command, enterLab, lab, openstack, output, project } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
+import {
+  askForTenant,
+  removeTenant,
+  type TenantCluster,
+  tenantHas,
+  tenantServers,
+} from "../support/tenants.ts";
 
-/** What Magnum tells of a cluster, as far as it is looked at. */
-interface Cluster {
-  readonly uuid: string;
-  readonly status: string;
-  readonly status_reason: string | null;
-  readonly api_address: string | null;
-  readonly coe_version: string | null;
-  readonly project_id: string;
-}
 interface Template {
   readonly uuid: string;
   readonly name: string;
@@ -48,38 +45,21 @@ interface Template {
 const CHART = "0.27.0";
 const FIRST = `kubernetes-${kubernetesVersion}-chart-${CHART}`;
 const SECOND = `${FIRST}-2`;
-/** A tenant's cluster of two machines is up in a minute in the lab's fast profile; the rest is for a busy machine. */
-const PATIENCE = 6 * 60_000;
 
 const root = process.getuid?.() === 0;
 
 describe("the hand-over and its consumers", { skip: root ? false : "needs root" }, () => {
   const scratch = mkdtempSync(join(tmpdir(), "handover-test-"));
-  const repository = kayobeConfig(join(scratch, "kayobe-config"), "lab");
-  const kollaConfig = join(repository, "etc/kayobe/environments/lab/kolla/config");
-  const vaulted = join(kollaConfig, "magnum/kubeconfig");
-  const passwordFile = join(scratch, "password");
-  const conductor = join(scratch, "kolla/rendered/magnum-conductor");
-  let venv = "";
+  let handOver: HandOver;
   let magnumRuns = false;
   /** The cluster that Magnum was asked for and has not deleted. */
   let made: string | undefined;
-  let tenant: Cluster | undefined;
+  let tenant: TenantCluster | undefined;
 
   const outputs = () =>
     JSON.parse(
       output(process.execPath, ["--no-warnings", "lab/cli.ts", "output", "--json", "--show-secrets"]),
     ) as Record<string, string>;
-  const bin = (name: string, ...args: string[]) =>
-    command(join(project, "bin", name), args, { env: { ANSIBLE_VAULT: join(venv, "bin", "ansible-vault") } });
-  const kayobeExport = (...more: string[]) =>
-    bin(
-      "kayobe-export",
-      ...["lab", "--kayobe-config", repository, "--environment", "lab"],
-      ...["--vault-password-file", passwordFile, ...more],
-    );
-  const decrypted = () =>
-    output(join(venv, "bin/ansible-vault"), ["view", "--vault-password-file", passwordFile, vaulted]);
   const kubectl = (kubeconfig: string, ...args: string[]) =>
     command("kubectl", ["--kubeconfig", kubeconfig, ...args]);
   /** A kubeconfig in a file of its own. */
@@ -87,11 +67,6 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
     const file = join(scratch, name);
     writeFileSync(file, content, { mode: 0o600 });
     return file;
-  };
-  /** What `kayobe overcloud service reconfigure -kt magnum` does with a new kubeconfig. */
-  const reconfigure = async () => {
-    writeFileSync(join(conductor, "kubeconfig"), decrypted(), { mode: 0o600 });
-    await reconfigureMagnum({ venv, rendered: conductor });
   };
   /** `up` with other settings for Magnum; answers what was printed. */
   const deployMagnum = async (magnum: object, exitCode = 0): Promise<string> => {
@@ -103,8 +78,7 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   };
 
   before(async () => {
-    venv = await prepareConsumers(() => undefined);
-    writeFileSync(passwordFile, "of the test\n", { mode: 0o600 });
+    handOver = await HandOver.make(scratch);
     enterLab();
     if (outputs()["magnumKubeconfig"] === undefined) {
       const up = lab("up");
@@ -113,7 +87,7 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   });
   after(async () => {
     // After a failure: the management cluster cannot be destroyed while it has a cluster.
-    if (made !== undefined) await remove(made).catch((error: unknown) => console.error(error));
+    if (made !== undefined) await removeTenant(made).catch((error: unknown) => console.error(error));
     if (magnumRuns) {
       // Templates that a failure left can only go while Magnum is there.
       const back = lab("up");
@@ -124,8 +98,8 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   });
 
   test("bin/kayobe-export writes it, having reached the API from here and OpenStack from the seed", () => {
-    assert.equal(kayobeExport("--check").status, 2);
-    const done = kayobeExport("--check-reachable");
+    assert.equal(handOver.export("--check").status, 2);
+    const done = handOver.export("--check-reachable");
     assert.equal(done.status, 0, done.stderr);
     assert.match(
       done.stdout,
@@ -140,52 +114,50 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
       done.stdout,
       /\nsource kayobe-env --environment lab\nkayobe overcloud service reconfigure -kt magnum\n$/,
     );
-    const before = readFileSync(vaulted, "utf8");
-    assert.match(kayobeExport().stdout, /kubeconfig: unchanged/);
-    assert.equal(readFileSync(vaulted, "utf8"), before);
-    assert.equal(statSync(vaulted).mode & 0o777, 0o600);
-    assert.equal(kayobeExport("--check").status, 0);
+    const before = readFileSync(handOver.vaulted, "utf8");
+    assert.match(handOver.export().stdout, /kubeconfig: unchanged/);
+    assert.equal(readFileSync(handOver.vaulted, "utf8"), before);
+    assert.equal(statSync(handOver.vaulted).mode & 0o777, 0o600);
+    assert.equal(handOver.export("--check").status, 0);
   });
 
   test("the real ansible-vault opens it", () => {
-    assert.match(readFileSync(vaulted, "utf8"), /^\$ANSIBLE_VAULT;1\.1;AES256\n/);
-    assert.equal(decrypted().trimEnd(), outputs()["magnumKubeconfig"]?.trimEnd());
+    assert.match(readFileSync(handOver.vaulted, "utf8"), /^\$ANSIBLE_VAULT;1\.1;AES256\n/);
+    assert.equal(handOver.decrypted().trimEnd(), outputs()["magnumKubeconfig"]?.trimEnd());
   });
 
   test("an API that is away, another password, another stack: told, and the file stays", () => {
-    const before = readFileSync(vaulted, "utf8");
+    const before = readFileSync(handOver.vaulted, "utf8");
     const given = JSON.parse(JSON.stringify(outputs())) as Record<string, string>;
     // Nothing listens there; the seed's part is as it was.
     given["magnumKubeconfig"] = (given["magnumKubeconfig"] ?? "").replace(/203\.0\.113\.\d+/, "203.0.113.10");
-    const away = kayobeExport("--check-reachable", "--outputs", kept("away.json", JSON.stringify(given)));
+    const away = handOver.export("--check-reachable", "--outputs", kept("away.json", JSON.stringify(given)));
     assert.equal(away.status, 1);
     assert.match(
       away.stderr,
       /^bin\/kayobe-export: https:\/\/203\.0\.113\.10:6443: connection refused: the cluster's API is down$/m,
     );
     const password = kept("other-password", "other\n");
-    const wrong = bin(
+    const wrong = handOver.bin(
       "kayobe-export",
-      ...["lab", "--kayobe-config", repository, "--environment", "lab", "--vault-password-file", password],
+      ...["lab", "--kayobe-config", handOver.repository, "--environment", "lab"],
+      ...["--vault-password-file", password],
     );
     assert.equal(wrong.status, 3);
     assert.match(wrong.stderr, /was encrypted with another vault password/);
-    const none = bin(
+    const none = handOver.bin(
       "kayobe-export",
-      ...["none", "--kayobe-config", repository, "--vault-password-file", passwordFile],
+      ...["none", "--kayobe-config", handOver.repository, "--vault-password-file", handOver.passwordFile],
     );
     assert.equal(none.status, 1);
     assert.match(none.stderr, /none/);
-    assert.equal(readFileSync(vaulted, "utf8"), before);
+    assert.equal(readFileSync(handOver.vaulted, "utf8"), before);
   });
 
   test("kolla-ansible's role renders it to exactly the kubeconfig, and our settings into magnum.conf", () => {
-    const folder = join(scratch, "kolla");
-    mkdirSync(folder);
-    const rendered = renderMagnum({ venv, scratch: folder, kollaConfig, passwordFile });
-    assert.equal(join(rendered, "magnum-conductor"), conductor);
-    assert.equal(readFileSync(join(conductor, "kubeconfig"), "utf8"), outputs()["magnumKubeconfig"]);
-    const conf = readFileSync(join(conductor, "magnum.conf"), "utf8");
+    handOver.render();
+    assert.equal(handOver.conductorKubeconfig(), outputs()["magnumKubeconfig"]);
+    const conf = readFileSync(join(handOver.conductor, "magnum.conf"), "utf8");
     assert.match(conf, /^default_helm_chart_version = 0\.27\.0$/m);
     assert.match(conf, /^disabled_drivers = k8s_cluster_api_flatcar,/m);
     assert.match(conf, /^\[keystone_authtoken\]$/m, "the role's own sections are there");
@@ -200,6 +172,7 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
       caCert: "x",
       token: "t",
     });
+    const { venv, passwordFile } = handOver;
     const vault = new Vault({ passwordFile, program: join(venv, "bin/ansible-vault") });
     const source = kept("braces", await vault.encrypt(asTemplate(kubeconfig)));
     const target = join(scratch, "braces-rendered");
@@ -208,7 +181,7 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   });
 
   test("check-releases and openstack-config-export follow what the mirror has of upstream's releases", () => {
-    const releases = bin("check-releases", "lab", "--json");
+    const releases = handOver.bin("check-releases", "lab", "--json");
     assert.equal(releases.status, 0, releases.stdout + releases.stderr);
     const found = JSON.parse(releases.stdout) as {
       releases: { component: string; verdict: string; upstream: string }[];
@@ -226,27 +199,27 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
     );
 
     const file = join(scratch, "magnum.yml");
-    const written = bin("openstack-config-export", "lab", "--output", file);
+    const written = handOver.bin("openstack-config-export", "lab", "--output", file);
     assert.equal(written.status, 0, written.stderr);
-    assert.equal(bin("openstack-config-export", "lab", "--output", file, "--check").status, 0);
+    assert.equal(handOver.bin("openstack-config-export", "lab", "--output", file, "--check").status, 0);
   });
 
   test("with a certificate: its end is an output; the stack's templates and images are in Magnum and Glance", async () => {
     magnumRuns = true;
-    await startMagnum({ venv, rendered: conductor });
+    await handOver.startMagnum();
     await deployMagnum({ kubeconfig: { kind: "certificate" }, templates: templates() });
     const now = outputs();
     const end = Date.parse(now["magnumKubeconfigExpiry"] ?? "");
     const days = (end - Date.now()) / 86_400_000;
     assert.ok(days > 300 && days < 370, `${now["magnumKubeconfigExpiry"]}`);
-    assert.match(kayobeExport("--check").stdout, /kubeconfig: stale\n {2}other token/);
-    const done = kayobeExport("--check-reachable");
+    assert.match(handOver.export("--check").stdout, /kubeconfig: stale\n {2}other token/);
+    const done = handOver.export("--check-reachable");
     assert.equal(done.status, 0, done.stderr);
-    assert.match(decrypted(), /client-certificate-data: /);
-    assert.doesNotMatch(decrypted(), /token:/);
-    const file = kept("certificate", decrypted());
+    assert.match(handOver.decrypted(), /client-certificate-data: /);
+    assert.doesNotMatch(handOver.decrypted(), /token:/);
+    const file = kept("certificate", handOver.decrypted());
     assert.equal(kubectl(file, "auth", "can-i", "*", "*", "--all-namespaces").stdout.trim(), "yes");
-    await reconfigure();
+    await handOver.reconfigure();
 
     const found = await templatesOfMagnum();
     assert.deepEqual(found.map(({ name }) => name).sort(), [FIRST, SECOND]);
@@ -270,29 +243,20 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
   });
 
   test("a tenant's cluster comes up with the certificate; its servers are in OpenStack", async () => {
-    const magnum = await magnumUser();
-    const { uuid } = await magnum.call<{ uuid: string }>("POST", "/clusters", {
-      name: "tenant",
-      cluster_template_id: FIRST,
-      master_count: 1,
-      node_count: 1,
-      // The lab's chart has no monitoring for tenants.
-      labels: { monitoring_enabled: "false" },
-      merge_labels: true,
-    });
+    const uuid = await askForTenant(FIRST);
     made = uuid;
-    tenant = await until(uuid, "CREATE_COMPLETE");
+    tenant = await tenantHas(uuid, "CREATE_COMPLETE");
     assert.match(tenant.api_address ?? "", /^https:\/\/203\.0\.113\.\d+:6443$/);
     assert.equal(tenant.coe_version, kubernetesVersion);
     assert.deepEqual(
-      servers().map(({ Status }) => Status),
+      tenantServers().map(({ Status }) => Status),
       ["ACTIVE", "ACTIVE"],
     );
     const release = JSON.parse(
       output("helm", [
         ...[
           "--kubeconfig",
-          join(conductor, "kubeconfig"),
+          join(handOver.conductor, "kubeconfig"),
           "list",
           "--namespace",
           `magnum-${tenant.project_id}`,
@@ -325,33 +289,33 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
       magnum.call("DELETE", `/clustertemplates/${first}`),
       /answered 400: .*ClusterTemplate .* is referenced by one or multiple clusters/i,
     );
-    assert.equal(kayobeExport().status, 0);
-    assert.match(decrypted(), /token: /);
-    await reconfigure();
+    assert.equal(handOver.export().status, 0);
+    assert.match(handOver.decrypted(), /token: /);
+    await handOver.reconfigure();
   });
 
   test("with the token it is scaled, moved to the other template, and deleted", async () => {
     assert.ok(tenant, "there is no cluster");
     const { uuid, project_id: owner } = tenant;
     const magnum = await magnumUser();
-    const images = () => new Set(servers().map(({ Image }) => Image));
+    const images = () => new Set(tenantServers().map(({ Image }) => Image));
     await magnum.call("PATCH", `/clusters/${uuid}`, [{ op: "replace", path: "/node_count", value: 2 }]);
-    await until(uuid, "UPDATE_COMPLETE");
-    assert.equal(servers().length, 3);
+    await tenantHas(uuid, "UPDATE_COMPLETE");
+    assert.equal(tenantServers().length, 3);
     const old = images();
     await magnum.call("POST", `/clusters/${uuid}/actions/upgrade`, {
       cluster_template: SECOND,
       max_batch_size: 1,
     });
-    await until(
+    await tenantHas(
       uuid,
       "UPDATE_COMPLETE",
-      () => servers().length === 3 && [...images()].every((name) => !old.has(name)),
+      () => tenantServers().length === 3 && [...images()].every((name) => !old.has(name)),
     );
-    await remove(uuid);
+    await removeTenant(uuid);
     made = undefined;
-    assert.deepEqual(servers(), []);
-    const kubeconfig = join(conductor, "kubeconfig");
+    assert.deepEqual(tenantServers(), []);
+    const kubeconfig = join(handOver.conductor, "kubeconfig");
     assert.deepEqual(
       kubectl(kubeconfig, "get", "secrets", "--namespace", `magnum-${owner}`, "-o", "name").stdout.trim(),
       "",
@@ -394,11 +358,11 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
       refused = kubectl(before, "get", "namespaces");
     }
     assert.match(refused.stderr, /Unauthorized|must be logged in/);
-    const check = kayobeExport("--check");
+    const check = handOver.export("--check");
     assert.equal(check.status, 2);
     assert.match(check.stdout, /kubeconfig: stale\n {2}other token/);
-    assert.match(kayobeExport("--check-reachable").stdout, /reached from this machine/);
-    assert.equal(kubectl(kept("rotated", decrypted()), "get", "namespaces").status, 0);
+    assert.match(handOver.export("--check-reachable").stdout, /reached from this machine/);
+    assert.equal(kubectl(kept("rotated", handOver.decrypted()), "get", "namespaces").status, 0);
     assert.deepEqual(await templatesOfMagnum(), []);
     assert.deepEqual(
       openstack<{ Name: string }>("image", "list").filter(({ Name }) => Name.startsWith(FIRST)),
@@ -443,35 +407,6 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
         ...(driver === undefined ? {} : { driver }),
       }))
       .sort((one, other) => one.name.localeCompare(other.name));
-  }
-
-  function servers(): { Name: string; Status: string; Image: string }[] {
-    const all = openstack<{ Name: string; Status: string; Image: string }>("server", "list");
-    return all.filter(({ Name }) => Name.startsWith("tenant-"));
-  }
-
-  async function until(uuid: string, status: string, holds = () => true): Promise<Cluster> {
-    const magnum = await magnumUser();
-    const end = Date.now() + PATIENCE;
-    for (;;) {
-      const cluster = await magnum.call<Cluster>("GET", `/clusters/${uuid}`);
-      if (cluster.status === status && holds()) return cluster;
-      assert.doesNotMatch(cluster.status, /FAILED/, cluster.status_reason ?? "no reason");
-      assert.ok(Date.now() < end, `${cluster.status}, not ${status}: ${cluster.status_reason}`);
-      await sleep(1500);
-    }
-  }
-
-  async function remove(uuid: string): Promise<void> {
-    const magnum = await magnumUser();
-    await magnum.call("DELETE", `/clusters/${uuid}`);
-    for (const end = Date.now() + PATIENCE; ; await sleep(1500)) {
-      const { clusters } = await magnum.call<{ clusters: Cluster[] }>("GET", "/clusters");
-      const cluster = clusters.find((candidate) => candidate.uuid === uuid);
-      if (cluster === undefined) return;
-      assert.doesNotMatch(cluster.status, /FAILED/, cluster.status_reason ?? "no reason");
-      assert.ok(Date.now() < end, `still ${cluster.status}`);
-    }
   }
 
   /** Watches the tokens' secrets; the answer ends it and gives what happened to them, in order. */

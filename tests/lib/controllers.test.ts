@@ -60,8 +60,28 @@ function install(context: TestContext, { sum, kubectl = {} }: Given = {}) {
 
 const APPLY = "kubectl apply --server-side --force-conflicts --kustomize";
 
-test("each stage is downloaded, applied, and its Deployments are awaited before the next one starts", (context) => {
-  const { code, stdout, stderr, steps, stages } = install(context);
+/** Cluster API is there already. */
+const DEPLOYED = { "get crd clusters.cluster.x-k8s.io": "echo customresourcedefinition/clusters" };
+
+test("the first time all stages are applied before the first is awaited, in the same order", (context) => {
+  const { code, stdout, stderr, steps } = install(context);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, "orc core\n");
+  assert.deepEqual(
+    steps.filter((step) => /^kubectl (apply|rollout)/.test(step)),
+    [
+      `${APPLY} orc`,
+      `${APPLY} core`,
+      "kubectl rollout status deployment/orc --namespace orc-system",
+      "kubectl rollout status deployment/capi --namespace capi-system",
+      "kubectl rollout status deployment/bootstrap --namespace capi-kubeadm",
+    ],
+  );
+  assert.match(stderr, /^orc is ready\ncore is ready$/m);
+});
+
+test("in an upgrade each stage is downloaded, applied, and its Deployments are awaited before the next one starts", (context) => {
+  const { code, stdout, stderr, steps, stages } = install(context, { kubectl: DEPLOYED });
   assert.equal(code, 0, stderr);
   assert.equal(stdout, "orc core\n");
   assert.deepEqual(
@@ -88,13 +108,19 @@ test("each stage is downloaded, applied, and its Deployments are awaited before 
   );
 });
 
-test("a Deployment that is not available ends the installation: the next stage needs it", (context) => {
+test("a Deployment that is not available ends the upgrade: the next stage needs it", (context) => {
   const { code, stdout, stderr, steps } = install(context, {
-    kubectl: { "rollout status deployment/orc": "exit 1" },
+    kubectl: { ...DEPLOYED, "rollout status deployment/orc": "exit 1" },
   });
   assert.deepEqual([code, stdout], [70, ""]);
   assert.match(stderr, /^error: deployment orc-system\/orc is not available after 300 s/m);
   assert.ok(!steps.includes(`${APPLY} core`), steps.join("\n"));
+});
+
+test("a Deployment that is not available the first time ends the installation", (context) => {
+  const { code, stdout, stderr } = install(context, { kubectl: { "rollout status deployment/capi ": "exit 1" } });
+  assert.deepEqual([code, stdout], [70, ""]);
+  assert.match(stderr, /^error: deployment capi-system\/capi is not available after 300 s/m);
 });
 
 test("stored versions that a release drops are rewritten before its CRDs are applied, at each stage's own time", (context) => {
