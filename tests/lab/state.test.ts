@@ -6,6 +6,7 @@
  * encryption or bucket policies: the lab's store has neither.
  */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -20,7 +21,6 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
-import { RunError } from "@pulumi/pulumi";
 import {
   DeleteBucketCommand,
   DeleteObjectCommand,
@@ -31,14 +31,13 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import { closingLines } from "../../automation/display.ts";
-import { type StackRequest, runStack } from "../../automation/stack.ts";
+import type { Operation, StackResult } from "../../automation/stack.ts";
 import { newSiteFile } from "../../config/newSite.ts";
 import { stackEnvironment } from "../../lab/environment.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
 import { addresses, ports } from "../../lab/site.ts";
 import { Crypter } from "../../state/passphrase.ts";
-import { command, enterLab } from "../support/lab.ts";
+import { command, enterLab, labEnvironment } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
 
 const project = join(import.meta.dirname, "../..");
@@ -47,11 +46,12 @@ const endpoint = `http://${addresses.services}:${ports.s3}`;
 const STATE = ".pulumi/stacks/state-test/shared.json.gz";
 const LOCKS = ".pulumi/locks/organization/state-test/shared/";
 
-/** A command that takes until a file is there, and its secret; a new round is an update. */
+/** A command that takes until a file is there, and its secret; a new round is an update. REFUSED: why it ends at once. */
 const PROGRAM = `
 import { local } from "@pulumi/command";
-import { secret } from "@pulumi/pulumi";
-const { ROUND, FOLDER } = process.env;
+import { RunError, secret } from "@pulumi/pulumi";
+const { ROUND, FOLDER, REFUSED } = process.env;
+if (REFUSED !== undefined) throw new RunError(REFUSED);
 const run = "touch " + FOLDER + "/begun-" + ROUND + "; until [ -e " + FOLDER + "/end-" + ROUND + " ]; do sleep 0.1; done";
 const done = new local.Command("wait", { create: run + "; wc -c", stdin: secret("PLANTED-VALUE") }).stdout;
 export default { done };
@@ -95,11 +95,19 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     FOLDER: folder,
   });
 
-  /** In this process, as the lab's commands and the pipeline do. */
-  async function run(operation: StackRequest["operation"], more: Partial<StackRequest> = {}) {
-    const place = { stack: "shared", projectDir: folder, env: environment(), create: true };
-    const result = await runStack({ ...place, operation, ...more });
-    return { ...result, text: closingLines(result).join("\n") };
+  /** As the lab's commands and the pipeline do; `stop` is their Ctrl-C. */
+  async function run(
+    operation: Operation,
+    more: Readonly<Record<string, string>> = {},
+    stop?: AbortSignal,
+  ): Promise<StackResult & { readonly text: string }> {
+    const words = ["--no-warnings", "tests/support/stackRun.ts", operation, "shared", folder];
+    const env = { ...labEnvironment(), ...environment(), ...more };
+    const child = spawn(process.execPath, words, { cwd: project, env, stdio: ["ignore", "pipe", "inherit"] });
+    stop?.addEventListener("abort", () => child.kill("SIGINT"));
+    const printed: Buffer[] = [];
+    for await (const chunk of child.stdout) printed.push(chunk as Buffer);
+    return JSON.parse(Buffer.concat(printed).toString()) as StackResult & { text: string };
   }
 
   /** By hand. */
@@ -208,7 +216,7 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
   test("an interrupted up finishes what runs, saves it and releases the lock; the next one goes on", async () => {
     round = 4;
     const stop = new AbortController();
-    const up = run("up", { interrupts: { stop: stop.signal } });
+    const up = run("up", {}, stop.signal);
     await begun();
     stop.abort();
     setTimeout(() => release(round), 1000);
@@ -220,9 +228,7 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
   });
 
   test("a program that fails and a passphrase that is wrong are told in one sentence", async () => {
-    const failing = await run("preview", {
-      program: () => Promise.reject(new RunError("the configuration says no")),
-    });
+    const failing = await run("preview", { REFUSED: "the configuration says no" });
     assert.deepEqual(
       [failing.outcome, failing.diagnostics.filter(({ severity }) => severity === "error").length],
       ["failed", 1],
@@ -230,7 +236,7 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     );
     assert.match(failing.text, /the configuration says no/);
     const wrong = await run("preview", {
-      env: { ...environment(), PULUMI_CONFIG_PASSPHRASE: "wrong", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
+      ...{ PULUMI_CONFIG_PASSPHRASE: "wrong", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
     });
     assert.equal(wrong.outcome, "failed");
     assert.match(wrong.text, /incorrect passphrase/);
