@@ -12,6 +12,7 @@
  * PULUMI_HOME. Nothing here prints; whoever calls does, with a RunListener.
  */
 import "../lib/lazy-sdk.ts";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
@@ -118,6 +119,7 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
 async function performOrCreate(request: StackRequest, recorder: Recorder): Promise<void> {
   const { projectDir = project, interrupts = {} } = request;
   const program = new ProgramErrors(request.program ?? importProgram(projectDir));
+  if (request.program === undefined && /^(preview|up)$/.test(request.operation)) loadModules(projectDir);
   const options = {
     onEvent: (event: Parameters<Recorder["add"]>[0]) => recorder.add(event),
     color: "never" as const,
@@ -277,6 +279,16 @@ export function importProgram(projectDir: string): PulumiFn {
     const module = (await import(url)) as { default: Record<string, unknown> };
     return module.default;
   };
+}
+
+/**
+ * Loads the modules that index.ts imports while the CLI starts, which takes as long: the engine then waits only for the program
+ * itself. What cannot be loaded is told when the program imports it.
+ */
+function loadModules(projectDir: string): void {
+  const index = join(projectDir, "index.ts");
+  for (const [, file = ""] of readFileSync(index, "utf8").matchAll(/^import .* from "(\..*)";$/gm))
+    import(new URL(file, pathToFileURL(index)).href).catch(() => undefined);
 }
 
 /** Keeps what the program threw: the engine only hears of it through a failed call, with the SDK's frame around it. */

@@ -118,20 +118,25 @@ test("a Deployment that is not available ends the upgrade: the next stage needs 
 });
 
 test("a Deployment that is not available the first time ends the installation", (context) => {
-  const { code, stdout, stderr } = install(context, { kubectl: { "rollout status deployment/capi ": "exit 1" } });
+  const { code, stdout, stderr } = install(context, {
+    kubectl: { "rollout status deployment/capi ": "exit 1" },
+  });
   assert.deepEqual([code, stdout], [70, ""]);
   assert.match(stderr, /^error: deployment capi-system\/capi is not available after 300 s/m);
 });
 
+/** An object is stored in a version that the release no longer has. */
+const DROPPED = {
+  "get crd --output jsonpath={range": "echo '  name: widgets.x'",
+  "create --dry-run=client": "echo 'CustomResourceDefinition widgets.x v1beta1'",
+  "jsonpath={.status.storedVersions": "echo v1alpha1 v1beta1",
+  "jsonpath={.spec.versions": "echo v1beta1",
+  "get widgets.x --all-namespaces": `echo '{"items": [{"kind": "Widget"}]}'`,
+};
+
 test("stored versions that a release drops are rewritten before its CRDs are applied, at each stage's own time", (context) => {
   const { code, stderr, steps } = install(context, {
-    kubectl: {
-      "get crd --output jsonpath={range": "echo '  name: widgets.x'",
-      "create --dry-run=client": "echo 'CustomResourceDefinition widgets.x v1beta1'",
-      "jsonpath={.status.storedVersions": "echo v1alpha1 v1beta1",
-      "jsonpath={.spec.versions": "echo v1beta1",
-      "get widgets.x --all-namespaces": `echo '{"items": [{"kind": "Widget"}]}'`,
-    },
+    kubectl: DROPPED,
   });
   assert.equal(code, 0, stderr);
   const at = (part: string) => steps.findIndex((step) => step.includes(part));
@@ -145,14 +150,7 @@ test("stored versions that a release drops are rewritten before its CRDs are app
 
 test("what cannot be rewritten ends the installation with the CRD as it was", (context) => {
   const { code, stderr, steps } = install(context, {
-    kubectl: {
-      "get crd --output jsonpath={range": "echo '  name: widgets.x'",
-      "create --dry-run=client": "echo 'CustomResourceDefinition widgets.x v1beta1'",
-      "jsonpath={.status.storedVersions": "echo v1alpha1 v1beta1",
-      "jsonpath={.spec.versions": "echo v1beta1",
-      "get widgets.x --all-namespaces": `echo '{"items": [{"kind": "Widget"}]}'`,
-      "replace --filename": "exit 1",
-    },
+    kubectl: { ...DROPPED, "replace --filename": "exit 1" },
   });
   assert.equal(code, 70);
   assert.match(stderr, /^error: could not rewrite the objects of widgets\.x$/m);
