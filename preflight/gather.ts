@@ -59,6 +59,8 @@ async function askCloud(
       ({ zoneName }) => zoneName,
     );
   const namesakes = fact(() => findNamesakes(cloud, own));
+  // Asked beside the cloud, though a new site has no need of it: it takes as long as the rest.
+  const known = fact(() => knownResources(input.folder ?? process.cwd(), input.stack));
   const facts = {
     flavors: all({
       seed: fact(
@@ -90,7 +92,7 @@ async function askCloud(
     keyPair: fact(
       async () => (await find(cloud, "compute", `/os-keypairs/${own.seed}`, answers.keyPair)) !== undefined,
     ),
-    knownResources: namesakes.then((found) => askState(found, input)),
+    knownResources: namesakes.then((found) => (isEmpty(found) ? undefined : known)),
     loadBalancerProviders: fact(async () =>
       (await answer(cloud, "load-balancer", "/lbaas/providers", answers.providers)).providers.map(
         ({ name }) => name,
@@ -152,14 +154,8 @@ async function findNamesakes(cloud: CloudReader, own: Own): Promise<Namesakes> {
 }
 
 /** Only where something bears the site's names does it matter what the state knows. */
-async function askState(
-  found: Fact<Namesakes>,
-  { stack, folder }: GatherInput,
-): Promise<Fact<number> | undefined> {
-  if ("error" in found) return undefined;
-  const { servers, loadBalancers } = found.value;
-  if (servers.length + loadBalancers.length === 0) return undefined;
-  return fact(() => knownResources(folder ?? process.cwd(), stack));
+function isEmpty(found: Fact<Namesakes>): boolean {
+  return "error" in found || found.value.servers.length + found.value.loadBalancers.length === 0;
 }
 
 type Local = "downloads" | "state";

@@ -45,22 +45,13 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   // In the order of a cluster's life, so that the stack is deployed once for all who need it; the alert rules need
   // promtool, which the lab's cache holds. What .ci/run runs.
   lab: onTheLab(
-    ...["alertRules", "deploy", "connect", "allowList", "secrets", "credentials", "balancer", "teardown"],
+    ...["alertRules", "deploy", "connect", "allowList", "secrets", "credentials", "balancer"],
+    ...["pipeline", "teardown"],
   ),
   // Three hours: the rest of a cluster's life, then sites that are deployed anew; singleNode and otherSite take an empty site and
   // leave it so.
   "lab-more": onTheLab(
-    ...[
-      "handover",
-      "pipeline",
-      "changes",
-      "extras",
-      "backups",
-      "teardown",
-      "singleNode",
-      "otherSite",
-      "refusals",
-    ],
+    ...["handover", "changes", "extras", "backups", "teardown", "singleNode", "otherSite", "refusals"],
   ),
   "lab-parts": onTheLab(
     ...[
