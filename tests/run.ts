@@ -109,6 +109,8 @@ const none = (): Counts => ({ passed: 0, failed: 0, skipped: 0, flaky: 0 });
 const ran = new Set<string>();
 const skippedIn = new Set<string>();
 
+const hookFailed = (error: Error): boolean => "failureType" in error && error.failureType === "hookFailed";
+
 /** Runs files and shows what happens; suites only group tests, so counting them would report more than was asserted. */
 function runFiles(chosen: readonly string[]): Promise<Counts> {
   const counts = none();
@@ -131,7 +133,8 @@ function runFiles(chosen: readonly string[]): Promise<Counts> {
     }
   });
   stream.on("test:fail", (event) => {
-    if (event.details.type === "suite") return;
+    // A suite fails with its tests, and by itself when what comes before or after them does.
+    if (event.details.type === "suite" && !hookFailed(event.details.error)) return;
     counts.failed += 1;
     ran.add(event.file ?? "");
   });

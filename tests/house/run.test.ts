@@ -1,5 +1,5 @@
 /**
- * The closing line of tests/run.ts: what is skipped as a whole or in no layer is an error, a second run is counted.
+ * The closing line of tests/run.ts: what is skipped as a whole or in no layer is an error, so is a hook that fails; a second run is counted.
  */
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
@@ -69,4 +69,18 @@ void test("a file of the lab that passes in its second run passes, and is counte
   const { exitCode, lines } = await run(context, "lab", { "tests/lab/deploy.test.ts": flaky });
   assert.equal(lines.at(-1), "1 passed, 0 failed, 0 skipped, 1 flaky", lines.join("\n"));
   assert.equal(exitCode, 0);
+});
+
+void test("what fails before or after a suite's tests is a failure", async (context) => {
+  for (const hook of ["before", "after"]) {
+    const body = `
+      import { after, before, describe } from "node:test";
+      describe("a site", () => {
+        ${hook}(() => { throw new Error("it is still there"); });
+        test("one", () => {});
+      });`;
+    const { exitCode, lines } = await run(context, "fast", { "tests/lib/a.test.ts": body });
+    assert.equal(exitCode, 1, lines.join("\n"));
+    assert.match(lines.at(-1) ?? "", /^\d passed, [1-9] failed, /);
+  }
 });

@@ -65,7 +65,7 @@ describe("a site of one machine", { skip: process.getuid?.() === 0 ? false : "th
   after(async () => {
     // After a failure: neither templates nor what manages clusters can go before these, and not without Magnum.
     if (made !== undefined) await removeTenant(made).catch((error: unknown) => console.error(error));
-    const gone = lab("destroy", "--yes", "--stack", "lab");
+    const gone = lab("destroy", "--stack", "lab");
     if (magnumRuns) await stopMagnum();
     rmSync(scratch, { recursive: true, force: true });
     assert.equal(gone.status, 0, gone.stdout.slice(-4000) + gone.stderr.slice(-2000));
