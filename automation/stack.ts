@@ -287,7 +287,7 @@ export function importProgram(projectDir: string): PulumiFn {
  */
 function loadModules(projectDir: string): void {
   const index = join(projectDir, "index.ts");
-  for (const [, file = ""] of readFileSync(index, "utf8").matchAll(/^import .* from "(\..*)";$/gm))
+  for (const [, file = ""] of readFileSync(index, "utf8").matchAll(/^import .* from ['"](\..*)['"];$/gm))
     import(new URL(file, pathToFileURL(index)).href).catch(() => undefined);
 }
 
