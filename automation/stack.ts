@@ -119,7 +119,9 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
 async function performOrCreate(request: StackRequest, recorder: Recorder): Promise<void> {
   const { projectDir = project, interrupts = {} } = request;
   const program = new ProgramErrors(request.program ?? importProgram(projectDir));
-  if (request.program === undefined && /^(preview|up)$/.test(request.operation)) loadModules(projectDir);
+  const { operation } = request;
+  if (request.program === undefined && (operation === "preview" || operation === "up"))
+    loadModules(projectDir);
   const options = {
     onEvent: (event: Parameters<Recorder["add"]>[0]) => recorder.add(event),
     color: "never" as const,

@@ -9,8 +9,6 @@ import { type Credentials, isOffline } from "../config/credentials.ts";
 import type { Config } from "../config/schema.ts";
 import { isSample, sampleRefusal } from "../config/stackFile.ts";
 import { renderTable, report } from "./check.ts";
-import { gather } from "./gather.ts";
-import { judge } from "./judge.ts";
 
 /** Set to anything, this lets an `up` begin without preflight. */
 export const SKIP = "CAPI_MGMT_SKIP_PREFLIGHT";
@@ -31,6 +29,8 @@ export async function passPreflight(
     return;
   }
   if (isSample({ values: config })) throw new pulumi.RunError(sampleRefusal(stack));
+  // Only now: the S3 and HTTP clients take longer to load than a preview should wait.
+  const [{ gather }, { judge }] = await Promise.all([import("./gather.ts"), import("./judge.ts")]);
   const backendUrl = environment["PULUMI_BACKEND_URL"];
   const result = report(judge(config, await gather({ stack, config, credentials, backendUrl })));
   if (result.verdict === "fail") {

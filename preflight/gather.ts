@@ -92,7 +92,7 @@ async function askCloud(
     keyPair: fact(
       async () => (await find(cloud, "compute", `/os-keypairs/${own.seed}`, answers.keyPair)) !== undefined,
     ),
-    knownResources: namesakes.then((found) => (isEmpty(found) ? undefined : known)),
+    knownResources: namesakes.then((found) => (hasNamesakes(found) ? known : undefined)),
     loadBalancerProviders: fact(async () =>
       (await answer(cloud, "load-balancer", "/lbaas/providers", answers.providers)).providers.map(
         ({ name }) => name,
@@ -154,8 +154,8 @@ async function findNamesakes(cloud: CloudReader, own: Own): Promise<Namesakes> {
 }
 
 /** Only where something bears the site's names does it matter what the state knows. */
-function isEmpty(found: Fact<Namesakes>): boolean {
-  return "error" in found || found.value.servers.length + found.value.loadBalancers.length === 0;
+function hasNamesakes(found: Fact<Namesakes>): boolean {
+  return "value" in found && found.value.servers.length + found.value.loadBalancers.length > 0;
 }
 
 type Local = "downloads" | "state";

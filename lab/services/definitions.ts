@@ -16,8 +16,6 @@ export interface Service extends ServiceCommand {
   needs: string[];
   /** Resolves when it answers; throws what is wrong until then. */
   check: () => Promise<void>;
-  /** Seconds after which the start fails, showing the log's last lines. */
-  timeout: number;
   /** Seconds between SIGTERM and SIGKILL. */
   patience: number;
   /** Where it listens, for the status table. */
@@ -27,9 +25,6 @@ export interface Service extends ServiceCommand {
 const openstackDir = join(projectDir, "lab", "openstack");
 const novaPath = join(openstackDir, "nova_path");
 const servicesDir = join(projectDir, "lab", "services");
-
-/** Seconds: a start takes 20 s on two idle cores; a machine that is ten times as busy must not fail for that. */
-const startTimeout = 240;
 
 /** Order in which groups of services are ended: what uses the database and the broker first. */
 export const infrastructure = ["rabbitmq", "mariadb"];
@@ -81,7 +76,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     // Keystone remembers whom it did not find: asked before its first content is there, it goes on refusing.
     needs: name === "keystone" ? ["identity content"] : ["mariadb"],
     check: () => health.apiAnswers(name, secrets.bypassToken),
-    timeout: startTimeout,
     patience: 8,
     endpoint: `https://${addresses.services}:${apiPorts[name]}`,
   });
@@ -107,7 +101,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
     inputs: [...inputs(file), join(openstackDir, "launch.py"), ...(env["PYTHONPATH"] ? [novaPath] : [])],
     needs: ["mariadb"],
     check,
-    timeout: startTimeout,
     patience: 10,
     endpoint: "queue",
   });
@@ -127,7 +120,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
         .concat(paths.serverCertificate),
       needs: [],
       check: () => health.tcpOpen(addresses.services, apiPorts.keystone),
-      timeout: startTimeout,
       patience: 3,
       endpoint: `https://${addresses.services}`,
     },
@@ -138,7 +130,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       needs: [],
       check: () =>
         health.httpOk(`http://${addresses.services}:${ports.mirror}/charts.jetstack.io/index.yaml`),
-      timeout: startTimeout,
       patience: 3,
       endpoint: `http://${addresses.services}:${ports.mirror}, Slack :${ports.slack}`,
     },
@@ -148,7 +139,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       inputs: [config("registry.yml")],
       needs: [],
       check: () => health.httpOk(`${registryUrl}/v2/`),
-      timeout: startTimeout,
       patience: 3,
       endpoint: registryUrl,
     },
@@ -161,7 +151,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       env: { ROOT_ACCESS_KEY: secrets.s3AccessKey, ROOT_SECRET_KEY: secrets.s3SecretKey },
       needs: [],
       check: () => health.tcpOpen(addresses.services, ports.s3),
-      timeout: startTimeout,
       patience: 5,
       endpoint: `http://${addresses.services}:${ports.s3}`,
     },
@@ -209,7 +198,6 @@ export function defineServices(artifacts: Artifacts, secrets: Secrets): Service[
       inputs: [join(openstackDir, "agent"), join(openstackDir, "plugins"), config("agent.json")],
       needs: ["keystone", "neutron"],
       check: () => Promise.resolve(health.logSays("network-agent", /sync: /)),
-      timeout: startTimeout,
       patience: 5,
       endpoint: "namespaces",
     },
@@ -236,7 +224,6 @@ function mariadb(): Service {
     ],
     needs: ["database files"],
     check: () => health.tcpOpenInside(ports.mariadb),
-    timeout: startTimeout,
     patience: 20,
     endpoint: `127.0.0.1:${ports.mariadb}`,
   };
@@ -264,7 +251,6 @@ function rabbitmq(): Service {
     },
     needs: [],
     check: () => health.tcpOpenInside(ports.rabbitmq),
-    timeout: startTimeout,
     patience: 20,
     endpoint: `127.0.0.1:${ports.rabbitmq}`,
   };

@@ -236,7 +236,8 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     );
     assert.match(failing.text, /the configuration says no/);
     const wrong = await run("preview", {
-      ...{ PULUMI_CONFIG_PASSPHRASE: "wrong", PULUMI_CONFIG_PASSPHRASE_FILE: "" },
+      PULUMI_CONFIG_PASSPHRASE: "wrong",
+      PULUMI_CONFIG_PASSPHRASE_FILE: "",
     });
     assert.equal(wrong.outcome, "failed");
     assert.match(wrong.text, /incorrect passphrase/);

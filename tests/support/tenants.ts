@@ -17,7 +17,7 @@ export interface TenantCluster {
 }
 
 /** Name of the cluster that a test makes. */
-export const TENANT = "tenant";
+const TENANT = "tenant";
 /** A cluster of two machines is up after three minutes; the rest is for a busy machine. */
 const PATIENCE = 6 * 60_000;
 
