@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { type Part, ensurePart } from "../prepare/cache.ts";
-import { goBuilder, goEnv, goVersion } from "../prepare/goBuild.ts";
+import { goBuilder, goFlags, goVersion } from "../prepare/goBuild.ts";
 import { type ProgramGroup, groups, nodeVersion, own, sourceDir } from "./programs.ts";
 
 export { buildMirror } from "./mirror.ts";
@@ -43,7 +43,7 @@ export function groupKey(group: ProgramGroup, toolchain: string): string {
     hash.update(`${path} ${content.length}\n`).update(content);
   }
   const carried = group.carried && [group.carried.programs, groupKey(group.carried.from, toolchain)];
-  const flags = [goEnv(), group.tags];
+  const flags = [goFlags, group.tags];
   return JSON.stringify([toolchain, flags, group.programs, group.values, hash.digest("hex"), carried]);
 }
 

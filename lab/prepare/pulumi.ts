@@ -9,7 +9,7 @@ import { moduleVersion as versionIn } from "../kubernetes/programs.ts";
 import { run } from "../run.ts";
 import { projectDir } from "../site.ts";
 import { type Part, ensurePart, hasPart } from "./cache.ts";
-import { goBuilder, goEnv, goVersion, linkerFlags } from "./goBuild.ts";
+import { goBuilder, goFlags, goVersion, linkerFlags } from "./goBuild.ts";
 
 /** Where CLI and plugins come from. */
 export interface PulumiTools {
@@ -136,7 +136,7 @@ async function modulesPart(): Promise<Part> {
     join("plugins", pluginFolder(name), `pulumi-resource-${name}`);
   return {
     name: "pulumi",
-    key: [go, JSON.stringify(goEnv()), linkerFlags(versions()), ...content].join("\n"),
+    key: [go, JSON.stringify(goFlags), linkerFlags(versions()), ...content].join("\n"),
     files: ["pulumi", plugin("kubernetes"), plugin("openstack")],
     async build(dir, note) {
       const out = join(dir, "build");

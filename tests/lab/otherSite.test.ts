@@ -1,8 +1,8 @@
 /**
  * A site of another shape than the lab's file describes: the seed in a network that is there already, with a floating IP
  * and a key pair of the operator's; machines that boot from volumes, in a network that Cluster API makes; etcd on volumes
- * of its own; and no way to mirror and registry but through a proxy. Deployed, used, brought to a newer Kubernetes, destroyed;
- * what was there before is there after.
+ * of its own; no way to mirror and registry but through a proxy, and none to the seed's port 22 but through a bastion. Deployed,
+ * used, brought to a newer Kubernetes, destroyed; what was there before is there after.
  *
  * Comes after teardown.test.ts: nothing may be deployed. Starts the lab anew with nodes of two Kubernetes versions. Does not
  * prove that a machine's root file system lies on its volume (lab/README.md: a boot volume of the lab is empty), nor what a
@@ -14,11 +14,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import ssh2 from "ssh2";
+import { bastionAddress, startBastion } from "../support/bastion.ts";
 import { ForwardProxy, outside, proxyUrl } from "../support/forwardProxy.ts";
 import { registryMirrors } from "../../lab/services/registry.ts";
 import { addresses, ports } from "../../lab/site.ts";
-import { command, enterLab, lab, openstack, output, writeKubeconfig } from "../support/lab.ts";
+import { command, enterLab, lab, onSeed, openstack, output, writeKubeconfig } from "../support/lab.ts";
 import { runWith } from "../support/labStack.ts";
+import type { Sshd } from "../support/sshd.ts";
 
 const CLUSTER = "capi-mgmt-lab";
 const NEXT_KUBERNETES = "v1.36.4";
@@ -47,6 +49,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   let config: Record<string, unknown> = {};
   let floatingIp = "";
   let proxy: ForwardProxy | undefined;
+  let bastion: Sshd | undefined;
   // The runner's own way out, for chart repositories.
   const runner = { HTTP_PROXY: proxyUrl, NO_PROXY: `${addresses.cidr},127.0.0.1,localhost` };
   const run = (operation: "up" | "destroy", more: Record<string, unknown> = config) =>
@@ -58,13 +61,14 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   const mine = <T extends { Name: string }>(list: T[]) =>
     list.filter(({ Name }) => Name.startsWith(OPERATOR));
 
-  before(() => {
+  before(async () => {
     const stopped = lab("stop");
     assert.equal(stopped.status, 0, stopped.stderr);
     process.env["CAPI_LAB_KUBERNETES"] = NEXT_KUBERNETES;
     enterLab();
     assert.deepEqual(servers(), [], "teardown.test.ts comes first");
     proxy = new ForwardProxy(scratch);
+    bastion = await startBastion();
     const network = create<{ id: string }>("network", "create", OPERATOR);
     const subnet = create<{ id: string }>(
       ...["subnet", "create", `${OPERATOR}-subnet`, "--network", network.id],
@@ -97,7 +101,11 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
       "capi-mgmt:k3s": { registryMirrors: mirrors },
       "capi-mgmt:seed": {
         network: { networkId: network.id, subnetId: subnet.id },
-        access: { floatingIpAddress: floatingIp },
+        access: {
+          floatingIpAddress: floatingIp,
+          allowedCidrs: { ssh: [`${bastionAddress}/32`] },
+        },
+        ssh: { bastion: bastion.connection },
         keypair: { publicKey: keys.public, privateKey: keys.private },
         rootVolume: { enabled: true, sizeGb: SEED_ROOT_GB },
       },
@@ -116,6 +124,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
   });
   after(async () => {
     await proxy?.end();
+    await bastion?.stop();
     output("openstack", ["floating", "ip", "delete", floatingIp]);
     output("openstack", ["router", "remove", "subnet", OPERATOR, `${OPERATOR}-subnet`]);
     output("openstack", ["router", "delete", OPERATOR]);
@@ -163,16 +172,32 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     );
   });
 
+  test("the seed's port 22 is reached through the bastion and not otherwise", () => {
+    const before = bastion?.passedOn() ?? [];
+    assert.deepEqual([...new Set(before)], [`${floatingIp}:22`], "what up did on the seed");
+    assert.equal(onSeed("hostname").trim(), `${CLUSTER}-seed`);
+    assert.equal(bastion?.passedOn().length, before.length + 1, "bin/seed-ssh");
+    const key = join(scratch, "key");
+    writeFileSync(key, keys.private, { mode: 0o600 });
+    const options = [
+      "StrictHostKeyChecking=no",
+      `UserKnownHostsFile=${join(scratch, "known")}`,
+      "ConnectTimeout=5",
+    ];
+    const direct = command("ssh", [
+      ...options.flatMap((option) => ["-o", option]),
+      ...["-i", key, `ubuntu@${floatingIp}`, "true"],
+    ]);
+    assert.equal(direct.status, 255);
+    assert.match(direct.stderr, /timed out/);
+  });
+
   test("the seed is where the operator wanted it, and answers to the operator's key", () => {
     const seed = servers().find(({ Name }) => Name === `${CLUSTER}-seed`);
     assert.ok(seed !== undefined);
     assert.deepEqual(Object.keys(seed.Networks), [OPERATOR]);
     assert.ok(seed.Networks[OPERATOR]?.includes(floatingIp));
-    const key = join(scratch, "key");
-    writeFileSync(key, keys.private, { mode: 0o600 });
-    const options = ["-o", "StrictHostKeyChecking=no", "-o", `UserKnownHostsFile=${join(scratch, "known")}`];
-    const clusters = ["kubectl", "get", "clusters", "--all-namespaces", "--no-headers"];
-    const seen = output("ssh", ["-i", key, ...options, `ubuntu@${floatingIp}`, ...clusters]);
+    const seen = onSeed("kubectl", "get", "clusters", "--all-namespaces", "--no-headers");
     assert.match(seen, new RegExp(`${CLUSTER} .*Provisioned`));
     assert.deepEqual(
       openstack<{ Name: string }>("network", "list")

@@ -1,43 +1,72 @@
 /**
- * A real OpenSSH server on loopback for the command provider's tests, with keys of its own, as whoever runs the tests.
+ * OpenSSH servers with keys of their own, for the command provider's tests and as a site's bastion: Debian's, from the tree that the
+ * lab's seed boots on, since a machine that runs the lab has no server of its own. Needs root.
  */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
-
-const SSHD = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"].find(existsSync);
-/** Why the tests that need a server are skipped, or false. */
-export const noSshd =
-  SSHD === undefined ? "no sshd on this machine (Debian: apt-get install openssh-server)" : false;
+import { ensurePart } from "../../lab/prepare/cache.ts";
+import { seedBasePart } from "../../lab/prepare/seedBase.ts";
 
 export interface Sshd {
   port: number;
   /** The folder for a test's files. */
   folder: string;
-  /** What the resources' `connection` needs to reach this server. */
-  connection: Record<string, string | number>;
+  /** What the resources' `connection` needs to reach this server, and the setting `seed.ssh.bastion`. */
+  connection: { host: string; port: number; user: string; privateKey: string; hostKey: string };
   /** Another key than the server's, as a pinned host key. */
   otherHostKey: string;
   log(): string;
+  /** `host:port` of each connection that it was asked to pass on. */
+  passedOn(): string[];
   stop(): Promise<void>;
 }
 
-/** Starts a server that accepts the variables TEST_* from clients. With `port`, on that port. */
-export async function startSshd(port?: number): Promise<Sshd> {
+/** The seed's tree as it is but for the test's folder: nothing is written into it. */
+const IN_SEED_TREE = `set -e
+mount --rbind /dev "$1/dev"
+mount --rbind /proc "$1/proc"
+mount --rbind "$2" "$1/tmp"
+mount -t tmpfs tmpfs "$1/run"
+mkdir -m 0755 "$1/run/sshd"
+tree=$1; shift 2
+exec chroot "$tree" "$@"`;
+
+interface Options {
+  /** Address that it listens on. Default: loopback. */
+  readonly host?: string;
+  /** Default: one that is free. */
+  readonly port?: number;
+  /** Network namespace that it is in. Default: this process's. */
+  readonly netns?: string;
+  /** Default: VERBOSE. With DEBUG1 `passedOn` has something to read, and each command's stderr a few lines more. */
+  readonly logLevel?: "VERBOSE" | "DEBUG1";
+}
+
+/** Starts a server that accepts the variables TEST_* from clients. */
+export async function startSshd({
+  host = "127.0.0.1",
+  port,
+  netns,
+  logLevel = "VERBOSE",
+}: Options = {}): Promise<Sshd> {
+  const tree = join(await ensurePart(seedBasePart(), () => undefined), "rootfs");
   const folder = mkdtempSync(join(tmpdir(), "sshd-"));
   const [hostKey, userKey, otherKey] = [key(), key(), key()];
   const chosen = port ?? (await freePort());
+  const config = join(folder, "config");
+  const logFile = join(folder, "log");
   writeFileSync(join(folder, "host"), hostKey.private, { mode: 0o600 });
   writeFileSync(join(folder, "authorized_keys"), `${userKey.public}\n`, { mode: 0o600 });
   writeFileSync(
-    join(folder, "config"),
+    config,
     [
       `Port ${chosen}`,
-      "ListenAddress 127.0.0.1",
+      `ListenAddress ${host}`,
       `HostKey ${folder}/host`,
       `AuthorizedKeysFile ${folder}/authorized_keys`,
       "PidFile none",
@@ -46,29 +75,35 @@ export async function startSshd(port?: number): Promise<Sshd> {
       "PasswordAuthentication no",
       "PermitRootLogin yes",
       "AcceptEnv TEST_*",
-      "LogLevel VERBOSE",
+      `LogLevel ${logLevel}`,
       "Subsystem sftp internal-sftp",
     ].join("\n"),
   );
-  // As root the server wants its chroot folder, which Debian's unit makes.
-  if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true });
-  execFileSync(SSHD ?? "", ["-t", "-f", join(folder, "config")]);
-  const logFile = join(folder, "log");
-  writeFileSync(logFile, "");
-  const server = spawn(SSHD ?? "", ["-D", "-f", join(folder, "config"), "-E", logFile], { stdio: "ignore" });
-  await untilListening(chosen, server, () => readFileSync(logFile, "utf8"));
+  const written = openSync(logFile, "w");
+  const log = () => readFileSync(logFile, "utf8");
+  const command = ["/usr/sbin/sshd", "-D", "-f", config, "-e"];
+  const inTree = ["unshare", "--mount", "sh", "-c", IN_SEED_TREE, "sh", tree, tmpdir(), ...command];
+  const [program = "", ...words] =
+    netns === undefined ? inTree : ["nsenter", `--net=/run/netns/${netns}`, ...inTree];
+  const server = spawn(program, words, { stdio: ["ignore", written, written] });
+  closeSync(written);
+  await untilListening(host, chosen, server, log);
   return {
     port: chosen,
     folder,
     connection: {
-      host: "127.0.0.1",
+      host,
       port: chosen,
-      user: userInfo().username,
+      user: "root",
       privateKey: userKey.private,
       hostKey: hostKey.public,
     },
     otherHostKey: otherKey.public,
-    log: () => readFileSync(logFile, "utf8"),
+    log,
+    passedOn: () =>
+      [...log().matchAll(/server_request_direct_tcpip: .* target (\S+) port (\d+)/g)].map(
+        ([, to, on]) => `${to}:${on}`,
+      ),
     stop: async () => {
       const gone = new Promise((resolve) => server.once("exit", resolve));
       server.kill("SIGTERM");
@@ -96,11 +131,16 @@ function key(): { private: string; public: string } {
   }
 }
 
-async function untilListening(port: number, server: ChildProcess, log: () => string): Promise<void> {
+async function untilListening(
+  host: string,
+  port: number,
+  server: ChildProcess,
+  log: () => string,
+): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     if (server.exitCode !== null) throw new Error(`sshd ended: ${log()}`);
     const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1");
+      const socket = connect(port, host);
       socket.once("connect", () => (socket.destroy(), resolve(true)));
       socket.once("error", () => resolve(false));
     });

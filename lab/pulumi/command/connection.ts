@@ -103,10 +103,17 @@ export class Connections {
     const bastion = await retry(`proxy ${via}`, limitOf(proxy), signal, log, () =>
       this.connect(proxyConfig, `proxy ${via}`, signal),
     );
-    return retry(`${where} through ${via}`, limitOf(connection), signal, log, async () => {
-      const sock = await forward(bastion, text(connection["host"]), port(connection));
-      return this.connect({ ...config, sock }, where, signal);
-    });
+    try {
+      const through = await retry(`${where} through ${via}`, limitOf(connection), signal, log, async () => {
+        const sock = await forward(bastion, text(connection["host"]), port(connection));
+        return this.connect({ ...config, sock }, where, signal);
+      });
+      through.once("close", () => bastion.end());
+      return through;
+    } catch (error) {
+      bastion.end();
+      throw error;
+    }
   }
 
   private connect(config: ConnectConfig, where: string, signal: AbortSignal): Promise<SshClient> {
