@@ -78,6 +78,10 @@ export class Display implements RunListener {
     this.preview = preview;
   }
 
+  onPlan(counts: StackResult["counts"]): void {
+    this.redraw([`To do: ${counted(counts, true)}`]);
+  }
+
   onBegin(step: Step): void {
     if (this.preview || step.op === "same" || step.op === "refresh" || !step.custom) return;
     this.active.set(key(step), { step, since: performance.now() });
@@ -152,6 +156,22 @@ export function brief(value: unknown): string {
   return text.length <= WIDEST ? text : `${text.slice(0, WIDEST - 1)}…`;
 }
 
+/**
+ * Resources by op on one line.
+ *
+ * @param planned true: what will be done, not what was
+ * @param words instead of an op's own
+ */
+function counted(counts: StackResult["counts"], planned: boolean, words: typeof found = {}): string {
+  const parts = Object.entries(counts).map(([op, count]) => {
+    if (words[op] !== undefined) return `${count} ${words[op]}`;
+    const wordingOf = wording[op as Op] ?? wording.same;
+    const { sign } = wordingOf;
+    return `${sign === "" ? "" : `${sign} `}${count} ${planned && op !== "same" ? `to ${wordingOf.planned}` : wordingOf.done}`;
+  });
+  return parts.join(", ") || "none";
+}
+
 /** The last lines of a run: what it counted, and each error with how to go on. */
 export function closingLines(result: StackResult): string[] {
   const { operation, outcome, counts, drift, diagnostics, steps } = result;
@@ -165,12 +185,7 @@ export function closingLines(result: StackResult): string[] {
     );
   }
   if (drift.length > 0) lines.push("", `Different from the state: ${drift.length}`);
-  const counted = Object.entries(counts).map(([op, count]) => {
-    const { sign, done, planned } = wording[op as Op] ?? wording.same;
-    if (operation === "refresh" && found[op] !== undefined) return `${count} ${found[op]}`;
-    return `${sign === "" ? "" : `${sign} `}${count} ${plan && op !== "same" ? `to ${planned}` : done}`;
-  });
-  lines.push("", `Resources: ${counted.join(", ") || "none"}`);
+  lines.push("", `Resources: ${counted(counts, plan, operation === "refresh" ? found : {})}`);
   const errors = diagnostics.filter(
     ({ severity, text }) =>
       severity === "error" && !(outcome === "interrupted" && text === "update canceled"),

@@ -15,7 +15,7 @@ import "../lib/lazy-sdk.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
+import { type EngineEvent, LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
 import { RunIsOver, type StopSignals, pulumiCommand } from "./cli.ts";
 import { NoPulumiError } from "../state/findPulumi.ts";
 import { type Diagnostic, type Op, Recorder, type RunListener, type Step, changeCount } from "./steps.ts";
@@ -43,6 +43,8 @@ export interface StackRequest extends StackPlace {
   readonly create?: boolean;
   /** Of preview and up: reads every resource first, so that the run is against what the cloud has now. Default false. */
   readonly refresh?: boolean;
+  /** Of up: the caller has just made a preview, so none is made to find out whether there is anything to do. Default false. */
+  readonly previewed?: boolean;
   /** Of refresh and destroy: only says what would be done. Default false. */
   readonly previewOnly?: boolean;
   /** Of destroy: leaves protected resources, and what they need, in place. Default false. */
@@ -80,17 +82,20 @@ export interface StackResult {
 const project = join(import.meta.dirname, "..");
 
 /**
- * Runs one operation. Whatever goes wrong with the stack is in the result, never thrown.
+ * Runs one operation. Whatever goes wrong with the stack is in the result, never thrown. An `up` begins with a preview, and ends
+ * with it where there is nothing to do: no preflight, no lock, no new version of the state.
  *
  * @throws NoPulumiError if there is no CLI that runs
  */
 export async function runStack(request: StackRequest): Promise<StackResult> {
   const { operation, stack: name, interrupts = {} } = request;
-  const recorder = new Recorder(request.listener);
+  let recorder = new Recorder(request.listener);
   const restore = enter(request.env);
   let failed = false;
   try {
-    if (interrupts.stop?.aborted !== true) await performOrCreate(request, recorder);
+    const idle = operation === "up" && request.previewed !== true ? await nothingToDo(request) : undefined;
+    if (idle !== undefined) recorder = idle;
+    else if (interrupts.stop?.aborted !== true) await performOrCreate(request, recorder);
   } catch (error) {
     if (error instanceof NoPulumiError) throw error;
     failed = true;
@@ -113,6 +118,30 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
     diagnostics: recorder.diagnostics,
     seconds: recorder.now(),
   };
+}
+
+/**
+ * The preview ahead of an `up`, if it found nothing to do and nothing to say; told to the listener as the run that it was. One that
+ * failed says nothing: the `up` has preflight, which knows better why.
+ */
+async function nothingToDo({ create: _, ...request }: StackRequest): Promise<Recorder | undefined> {
+  const { listener, interrupts } = request;
+  const events: EngineEvent[] = [];
+  const seen = new Recorder({ onEvent: (event) => void events.push(event) });
+  try {
+    await performOrCreate({ ...request, operation: "preview" }, seen);
+  } catch (error) {
+    if (error instanceof NoPulumiError) throw error;
+    return undefined;
+  }
+  if (interrupts?.stop?.aborted === true) return undefined;
+  const said = seen.diagnostics.some(({ severity }) => severity !== "info");
+  if (changeCount(seen.counts) + seen.drift.length > 0 || seen.newOutputs || said) {
+    listener?.onPlan?.(seen.counts);
+    return undefined;
+  }
+  for (const event of events) listener?.onEvent?.(event);
+  return seen;
 }
 
 /** Runs the operation; where the backend does not have the stack, and that is asked for, makes it first. */

@@ -2,6 +2,7 @@
  * What the engine's events say of a run, as plain values: a step a resource, and what was said beside.
  * Nothing secret is in them: the engine writes `[secret]` in a secret's place before an event leaves it.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { EngineEvent, OpType, StepEventMetadata } from "@pulumi/pulumi/automation/index.js";
 
 /** What is done to a resource, in the engine's own words (`create`, `same`, `delete-replaced` …). */
@@ -77,6 +78,8 @@ export class Recorder {
   readonly diagnostics: Diagnostic[] = [];
   /** The stack's outputs, `[secret]` for a secret. */
   outputs: Readonly<Record<string, unknown>> = {};
+  /** The stack's outputs are others than before. A secret one that changes alone is not seen: the engine hides both values. */
+  newOutputs = false;
   /** Resources by op, as the engine counts them at the end; a replacement is one `replace`. */
   counts: Partial<Record<Op, number>> = {};
   private readonly began = performance.now();
@@ -149,6 +152,7 @@ export class Recorder {
     }
     if (step.type === "pulumi:pulumi:Stack" && metadata.new) {
       this.outputs = masked(metadata.new.outputs) as Record<string, unknown>;
+      this.newOutputs = !isDeepStrictEqual(this.outputs, masked(metadata.old?.outputs));
     }
     this.listener.onEnd?.(step);
   }
@@ -156,6 +160,8 @@ export class Recorder {
 
 /** Told of a run while it goes on. */
 export interface RunListener {
+  /** Of an up: the preview ahead of it found something to do, resources by op. */
+  onPlan?(counts: Recorder["counts"]): void;
   /** A step begins. In a preview, too. */
   onBegin?(step: Step): void;
   /** A step has ended, well or badly (`failed`). */

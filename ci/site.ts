@@ -58,6 +58,8 @@ async function run(
   try {
     const result = await runStack({
       ...{ operation, stack: site, refresh, interrupts, listener: display },
+      // Job deploy has looked what there is to do, and compared it with what was approved.
+      previewed: true,
       program: inputs.watch(importProgram(root)),
     });
     display.close(closingLines(result));

@@ -150,7 +150,7 @@ test("the command refresh ends a step with what it found: named, with the resour
   assert.ok(recorder.steps.every(({ op, ended }) => op === "refresh" && ended !== undefined));
 });
 
-test("what is said is told once, without colour marks, nothing of the debug messages, secrets of outputs concealed", () => {
+test("what is said is told once, without colour marks, nothing of the debug messages, secrets of outputs concealed, new outputs seen", () => {
   const events: EngineEvent[] = [];
   const recorder = new Recorder({ onEvent: (heard) => void events.push(heard) });
   const say = (message: string, more = {}) =>
@@ -172,12 +172,17 @@ test("what is said is told once, without colour marks, nothing of the debug mess
     "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
     ciphertext: "[secret]",
   };
-  const stack = {
-    ...metadata("same", "dev", { new: { outputs: { key: concealed, list: [concealed] } } }),
+  const outputs = { key: concealed, list: [concealed] };
+  const stack = (before: Record<string, unknown>) => ({
+    ...metadata("same", "dev", { old: { outputs: before }, new: { outputs } }),
     urn: urn(type, "dev"),
     type,
-  };
-  recorder.add(pre(stack));
-  recorder.add(end(stack));
+  });
+  recorder.add(pre(stack(outputs)));
+  recorder.add(end(stack(outputs)));
   assert.deepEqual(recorder.outputs, { key: "[secret]", list: ["[secret]"] });
+  assert.equal(recorder.newOutputs, false);
+  recorder.add(pre(stack({ key: concealed })));
+  recorder.add(end(stack({ key: concealed })));
+  assert.equal(recorder.newOutputs, true, "one output more than before");
 });

@@ -50,11 +50,11 @@ const LOCKS = ".pulumi/locks/organization/state-test/shared/";
 const PROGRAM = `
 import { local } from "@pulumi/command";
 import { RunError, secret } from "@pulumi/pulumi";
-const { ROUND, FOLDER, REFUSED } = process.env;
+const { ROUND, FOLDER, REFUSED, NOTE } = process.env;
 if (REFUSED !== undefined) throw new RunError(REFUSED);
 const run = "touch " + FOLDER + "/begun-" + ROUND + "; until [ -e " + FOLDER + "/end-" + ROUND + " ]; do sleep 0.1; done";
 const done = new local.Command("wait", { create: run + "; wc -c", stdin: secret("PLANTED-VALUE") }).stdout;
-export default { done };
+export default { done, ...(NOTE === undefined ? {} : { note: NOTE }) };
 `;
 
 describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab needs root" }, () => {
@@ -225,6 +225,18 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     assert.deepEqual(await keys(LOCKS), []);
     const next = await run("up");
     assert.deepEqual([next.outcome, next.changes], ["succeeded", 0], next.text);
+  });
+
+  test("an up with nothing to do writes no state; an output that is new is something to do", async () => {
+    const versions = async () =>
+      (await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: STATE }))).Versions?.length ?? 0;
+    const before = await versions();
+    const idle = await run("up");
+    assert.deepEqual([idle.outcome, idle.counts, idle.outputs], ["succeeded", { same: 2 }, { done: "13" }]);
+    assert.equal(await versions(), before);
+    const noted = await run("up", { NOTE: "new" });
+    assert.deepEqual([noted.outcome, noted.changes, noted.outputs["note"]], ["succeeded", 0, "new"]);
+    assert.ok((await versions()) > before);
   });
 
   test("a program that fails and a passphrase that is wrong are told in one sentence", async () => {
