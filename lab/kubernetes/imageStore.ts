@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { type Part, recordedHash } from "../prepare/cache.ts";
 import { run } from "../run.ts";
 import { paths } from "../site.ts";
-import { BlobStore, type Descriptor, type Entry, keepImage, writeLayout } from "./oci.ts";
+import { BlobStore, type Descriptor, type Entry, imageEnvironment, keepImage, writeLayout } from "./oci.ts";
 import { type Image, repository } from "./images.ts";
 
 /** What the images are made of. */
@@ -27,7 +27,7 @@ export function imagesPart(name: string, images: readonly Image[], sources: Imag
   const contents = programs.map((file) => recordedHash(program(sources.programs, file)));
   return {
     name,
-    key: JSON.stringify([images, contents, sources.tree, 1]),
+    key: JSON.stringify([images, contents, sources.tree, imageEnvironment, 1]),
     tree: imageFiles.registry,
     fresh: true,
     build: (dir, note) => makeImages(dir, images, sources, note),

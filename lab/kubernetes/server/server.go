@@ -27,11 +27,6 @@ import (
 // datastoreSocket is relative to DATA-DIR/server, the working directory, because a socket's path may have 107 bytes at most.
 const datastoreSocket = "kine.sock"
 
-// memoryLimit is what a program's heap grows to before it is collected more often than Go's default asks for. For the API
-// server this takes no more memory than GOGC=50 and a fifth less processor time (docs/lab-kubernetes.md has the numbers). It
-// is not a bound: a larger live heap still works, slowly.
-const memoryLimit = "600MiB"
-
 // startLimit is how long each step of a start may take; one takes seconds, on a machine busy with builds far more.
 const startLimit = 3 * time.Minute
 
@@ -51,9 +46,6 @@ func Run(o *options.Server) error {
 
 func run(o *options.Server, p *processes) error {
 	logrus.Infof("Starting k3s %s", version.Get().GitVersion)
-	if os.Getenv("GOMEMLIMIT") == "" {
-		os.Setenv("GOMEMLIMIT", memoryLimit)
-	}
 	unlock, err := lock(o)
 	if err != nil {
 		return err
