@@ -143,12 +143,12 @@ export interface ImageConfig {
 }
 
 /**
- * What a program in a container finds set. Go's collector runs at four times the live heap and not at twice: of an API server's
- * processor time it took a sixth to a third (docs/lab-kubernetes.md). Machines have the same in lab/node/machine.
+ * What a program in a container finds set. Go's collector lets the heap grow to three times what lives, not to twice: of an API server's
+ * processor time it took a half (docs/lab-kubernetes.md). Machines have the same in lab/node/machine.
  */
 export const imageEnvironment = [
   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  "GOGC=300",
+  "GOGC=200",
 ] as const;
 
 const created = "1970-01-01T00:00:00Z";
