@@ -121,8 +121,8 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
 }
 
 /**
- * The preview ahead of an `up`, if it found nothing to do and nothing to say; told to the listener as the run that it was. One that
- * failed says nothing: the `up` has preflight, which knows better why.
+ * The preview ahead of an `up`, if it found nothing to do; told to the listener as the run that it was. One that failed says
+ * nothing: the `up` has preflight, which knows better why.
  */
 async function nothingToDo({ create: _, ...request }: StackRequest): Promise<Recorder | undefined> {
   const { listener, interrupts } = request;
@@ -135,11 +135,11 @@ async function nothingToDo({ create: _, ...request }: StackRequest): Promise<Rec
     return undefined;
   }
   if (interrupts?.stop?.aborted === true) return undefined;
-  const said = seen.diagnostics.some(({ severity }) => severity !== "info");
-  if (changeCount(seen.counts) + seen.drift.length > 0 || seen.newOutputs || said) {
+  if (changeCount(seen.counts) + seen.drift.length > 0 || seen.newOutputs) {
     listener?.onPlan?.(seen.counts);
     return undefined;
   }
+  for (const diagnostic of seen.diagnostics) listener?.onDiagnostic?.(diagnostic);
   for (const event of events) listener?.onEvent?.(event);
   return seen;
 }
