@@ -128,6 +128,11 @@ export class Recorder {
   }
 
   private end(metadata: StepEventMetadata, failed: boolean): void {
+    // The stack's comes twice: when its step has ended, with the outputs of before, and when the program has given them.
+    if (typeOf(metadata.urn) === "pulumi:pulumi:Stack" && metadata.new) {
+      this.outputs = masked(metadata.new.outputs) as Record<string, unknown>;
+      this.newOutputs = !isDeepStrictEqual(this.outputs, masked(metadata.old?.outputs));
+    }
     const index = this.steps.findLastIndex(
       ({ urn, op, ended }) =>
         // The command `refresh` ends a step with what it found (same, update, delete), other runs with `refresh`.
@@ -149,10 +154,6 @@ export class Recorder {
         this.drift.push(found);
         this.listener.onDrift?.(found);
       }
-    }
-    if (step.type === "pulumi:pulumi:Stack" && metadata.new) {
-      this.outputs = masked(metadata.new.outputs) as Record<string, unknown>;
-      this.newOutputs = !isDeepStrictEqual(this.outputs, masked(metadata.old?.outputs));
     }
     this.listener.onEnd?.(step);
   }

@@ -182,7 +182,7 @@ test("what is said is told once, without colour marks, nothing of the debug mess
   recorder.add(end(stack(outputs)));
   assert.deepEqual(recorder.outputs, { key: "[secret]", list: ["[secret]"] });
   assert.equal(recorder.newOutputs, false);
-  recorder.add(pre(stack({ key: concealed })));
+  // once more, when the program has given them
   recorder.add(end(stack({ key: concealed })));
   assert.equal(recorder.newOutputs, true, "one output more than before");
 });
