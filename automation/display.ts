@@ -78,6 +78,10 @@ export class Display implements RunListener {
     this.preview = preview;
   }
 
+  onLook(): void {
+    this.redraw(["Looking what there is to do"]);
+  }
+
   onPlan(counts: StackResult["counts"]): void {
     this.redraw([`To do: ${counted(counts, true)}`]);
   }

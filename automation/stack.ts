@@ -127,6 +127,7 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
 async function nothingToDo({ create: _, ...request }: StackRequest): Promise<Recorder | undefined> {
   const { listener, interrupts } = request;
   const events: EngineEvent[] = [];
+  listener?.onLook?.();
   const seen = new Recorder({ onEvent: (event) => void events.push(event) });
   try {
     await performOrCreate({ ...request, operation: "preview" }, seen);

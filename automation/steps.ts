@@ -161,6 +161,8 @@ export class Recorder {
 
 /** Told of a run while it goes on. */
 export interface RunListener {
+  /** Of an up: the preview ahead of it begins. */
+  onLook?(): void;
   /** Of an up: the preview ahead of it found something to do, resources by op. */
   onPlan?(counts: Recorder["counts"]): void;
   /** A step begins. In a preview, too. */

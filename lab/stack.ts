@@ -152,6 +152,7 @@ function recordEvents(stack: string, command: string): RunListener & { close(): 
 
 function together(display: Display, record: RunListener): RunListener {
   return {
+    onLook: () => display.onLook(),
     onPlan: (counts) => display.onPlan(counts),
     onBegin: (step) => display.onBegin(step),
     onEnd: (step) => display.onEnd(step),

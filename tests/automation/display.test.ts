@@ -57,6 +57,7 @@ test("elsewhere: a line when it begins, a line when it ends, differences below; 
     { path: "key", kind: "update", replaces: false, old: "[secret]", new: "[secret]" },
     { path: "later", kind: "add", replaces: false },
   ] as const;
+  display.onLook();
   display.onPlan({ same: 2, update: 1, replace: 1 });
   display.onBegin(step("update", "server"));
   display.onDiagnostic({ severity: "info", urn: step("update", "server").urn, text: "two\nlines" });
@@ -67,6 +68,7 @@ test("elsewhere: a line when it begins, a line when it ends, differences below; 
   assert.equal(
     text,
     [
+      "Looking what there is to do",
       "To do: 2 unchanged, ~ 1 to update, +- 1 to replace",
       " ~ pkg:m:T server updating",
       "   server: two",

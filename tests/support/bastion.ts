@@ -14,6 +14,7 @@ export async function startBastion(): Promise<Sshd> {
   const inside = ["-n", NAME];
   const inLab = ["-n", namespace];
   const link = "tst-bastion";
+  command("ip", ["netns", "del", NAME]); // of a run that was killed
   output("ip", ["netns", "add", NAME]);
   output("ip", [...inLab, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", NAME]);
   output("ip", [...inLab, "link", "set", link, "master", externalBridge, "up"]);
