@@ -2,9 +2,10 @@
 # What to show of a cluster when something does not come up.
 #   CLUSTER, NAMESPACE (for show_failure); cluster.sh
 
+# A node's own, of which each start of the kubelet writes ten, are in the same namespace and say nothing of a cluster's.
 last_events() {
   say "last events in $1:"
-  kubectl get events --namespace "$1" --sort-by=.lastTimestamp \
+  kubectl get events --namespace "$1" --field-selector involvedObject.kind!=Node --sort-by=.lastTimestamp \
     --output 'custom-columns=AT:.lastTimestamp,KIND:.involvedObject.kind,NAME:.involvedObject.name,REASON:.reason,MESSAGE:.message' 2>&1 | tail -n 15 >&2 || true
 }
 

@@ -6,7 +6,6 @@
  * encryption or bucket policies: the lab's store has neither.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -31,7 +30,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
-import type { Operation, StackResult } from "../../automation/stack.ts";
+import type { Operation } from "../../automation/stack.ts";
 import { newSiteFile } from "../../config/newSite.ts";
 import { stackEnvironment } from "../../lab/environment.ts";
 import { loadSecrets } from "../../lab/services/secrets.ts";
@@ -39,6 +38,7 @@ import { addresses, ports } from "../../lab/site.ts";
 import { Crypter } from "../../state/passphrase.ts";
 import { command, enterLab, labEnvironment } from "../support/lab.ts";
 import { labS3 } from "../support/labS3.ts";
+import { runApart } from "../support/stackProcess.ts";
 
 const project = join(import.meta.dirname, "../..");
 const Bucket = `state-test-${process.pid}`;
@@ -95,20 +95,8 @@ describe("state on S3", { skip: process.getuid?.() === 0 ? false : "the lab need
     FOLDER: folder,
   });
 
-  /** As the lab's commands and the pipeline do; `stop` is their Ctrl-C. */
-  async function run(
-    operation: Operation,
-    more: Readonly<Record<string, string>> = {},
-    stop?: AbortSignal,
-  ): Promise<StackResult & { readonly text: string }> {
-    const words = ["--no-warnings", "tests/support/stackRun.ts", operation, "shared", folder];
-    const env = { ...labEnvironment(), ...environment(), ...more };
-    const child = spawn(process.execPath, words, { cwd: project, env, stdio: ["ignore", "pipe", "inherit"] });
-    stop?.addEventListener("abort", () => child.kill("SIGINT"));
-    const printed: Buffer[] = [];
-    for await (const chunk of child.stdout) printed.push(chunk as Buffer);
-    return JSON.parse(Buffer.concat(printed).toString()) as StackResult & { text: string };
-  }
+  const run = (operation: Operation, more: Readonly<Record<string, string>> = {}, stop?: AbortSignal) =>
+    runApart(operation, "shared", folder, { ...labEnvironment(), ...environment(), ...more }, stop);
 
   /** By hand. */
   const pulumi = (...args: string[]) =>

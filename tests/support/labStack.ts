@@ -5,10 +5,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { closingLines } from "../../automation/display.ts";
-import { runStack } from "../../automation/stack.ts";
 import { stackEnvironment } from "../../lab/environment.ts";
 import { project } from "./lab.ts";
+import { runApart } from "./stackProcess.ts";
 
 interface Ended {
   readonly exitCode: number;
@@ -40,14 +39,9 @@ export async function runWith(
     const changed = { ...settings, config: merged(settings.config, config) };
     writeFileSync(join(folder, file), stringify(changed));
 
-    const result = await runStack({
-      operation: command,
-      stack,
-      projectDir: folder,
-      env: { ...stackEnvironment(), ...more },
-    });
-    const { outcome, counts } = result;
-    return { exitCode: outcome === "succeeded" ? 0 : 1, printed: closingLines(result).join("\n"), counts };
+    const env = { ...process.env, ...stackEnvironment(), ...more };
+    const { outcome, counts, text } = await runApart(command, stack, folder, env);
+    return { exitCode: outcome === "succeeded" ? 0 : 1, printed: text, counts };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
