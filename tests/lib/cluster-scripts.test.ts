@@ -237,7 +237,8 @@ test("a wait that runs out shows what is unmet, the machines' own words and the 
       "--selector capi.stackhpc.com/cluster=capi-mgmt-x": 'cat "$HOME/1"',
       "openstackmachines.infrastructure":
         'printf "OpenStackMachine m-0:\\n  InstanceReady InstanceCreateFailed: Quota exceeded for cores\\n"',
-      "get events": 'case "$*" in *" involvedObject.kind!=Node "*) echo 12:00 Machine m-0 Failed quota ;; esac',
+      "get events":
+        'case "$*" in *" involvedObject.kind!=Node "*) echo 12:00 Machine m-0 Failed quota ;; esac',
       "--selector cluster.x-k8s.io": "",
     }),
     run: "on_create",
