@@ -67,6 +67,7 @@ describe("a site of another shape", { skip: process.getuid?.() === 0 ? false : "
     process.env["CAPI_LAB_KUBERNETES"] = NEXT_KUBERNETES;
     enterLab();
     assert.deepEqual(servers(), [], "teardown.test.ts comes first");
+    for (const { ID } of volumes()) output("openstack", ["volume", "delete", ID]); // data volumes that a destroy kept
     proxy = new ForwardProxy(scratch);
     bastion = await startBastion();
     const network = create<{ id: string }>("network", "create", OPERATOR);
