@@ -124,13 +124,13 @@ export async function runStack(request: StackRequest): Promise<StackResult> {
  * The preview ahead of an `up`, if it found nothing to do; told to the listener as the run that it was. One that failed says
  * nothing: the `up` has preflight, which knows better why.
  */
-async function nothingToDo({ create: _, ...request }: StackRequest): Promise<Recorder | undefined> {
+async function nothingToDo(request: StackRequest): Promise<Recorder | undefined> {
   const { listener, interrupts } = request;
   const events: EngineEvent[] = [];
   listener?.onLook?.();
   const seen = new Recorder({ onEvent: (event) => void events.push(event) });
   try {
-    await performOrCreate({ ...request, operation: "preview" }, seen);
+    await performOrCreate({ ...request, operation: "preview", create: false }, seen);
   } catch (error) {
     if (error instanceof NoPulumiError) throw error;
     return undefined;
