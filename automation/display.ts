@@ -4,7 +4,7 @@
  */
 import type { StackResult } from "./stack.ts";
 import type { Change, Diagnostic, Op, RunListener, Step } from "./steps.ts";
-import { nameOf, typeOf } from "./steps.ts";
+import { STACK_TYPE, nameOf, typeOf } from "./steps.ts";
 import { formatSeconds } from "./timeline.ts";
 
 /** Where text goes; `isTTY` turns on lines that are rewritten. */
@@ -61,9 +61,6 @@ const REWRITE_MS = 200;
 /** Longer values are cut; the result has them whole. */
 const WIDEST = 100;
 
-/** The stack's own resource: counted, not listed. */
-const STACK_TYPE = "pulumi:pulumi:Stack";
-
 /** Prints a run. */
 export class Display implements RunListener {
   private readonly out: Output;
@@ -97,6 +94,7 @@ export class Display implements RunListener {
 
   onEnd(step: Step): void {
     this.active.delete(key(step));
+    // The stack is counted, not listed.
     const silent = step.op === "same" || step.op === "refresh" || step.type === STACK_TYPE;
     if (silent && step.failed !== true) return this.redraw([]);
     const { planned, done } = wording[step.op];

@@ -62,6 +62,9 @@ export const nameOf = (urn: string): string => urn.split("::").slice(3).join("::
 /** The resource's own type, without its parents' types. */
 export const typeOf = (urn: string): string => urn.split("::")[2]?.split("$").at(-1) ?? "";
 
+/** The stack's own resource. */
+export const STACK_TYPE = "pulumi:pulumi:Stack";
+
 /** Ops that leave everything as it was. */
 const unchanged: ReadonlySet<string> = new Set<Op>(["same", "read", "refresh"]);
 
@@ -129,7 +132,7 @@ export class Recorder {
 
   private end(metadata: StepEventMetadata, failed: boolean): void {
     // The stack's comes twice: when its step has ended, with the outputs of before, and when the program has given them.
-    if (typeOf(metadata.urn) === "pulumi:pulumi:Stack" && metadata.new) {
+    if (typeOf(metadata.urn) === STACK_TYPE && metadata.new) {
       this.outputs = masked(metadata.new.outputs) as Record<string, unknown>;
       this.newOutputs = !isDeepStrictEqual(this.outputs, masked(metadata.old?.outputs));
     }

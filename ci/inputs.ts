@@ -9,6 +9,7 @@
 import { createHmac, hkdfSync } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { PulumiFn } from "@pulumi/pulumi/automation/index.js";
+import { STACK_TYPE } from "../automation/steps.ts";
 import { loadForProgram } from "../config/program.ts";
 
 /** Where a value is within a resource's inputs: names of properties and indices. */
@@ -25,9 +26,6 @@ export interface ProgramInputs {
    */
   digest(urn: string, without: readonly Path[]): string;
 }
-
-/** A stack's own resource has no inputs, and is there before the program can look. */
-const STACK = "pulumi:pulumi:Stack";
 
 /** Watches a program. */
 export class InputWatcher implements ProgramInputs {
@@ -71,7 +69,7 @@ export class InputWatcher implements ProgramInputs {
   #of(urn: string): unknown {
     const inputs = this.#inputs.get(urn);
     if (inputs !== undefined) return inputs;
-    if (urn.includes(`::${STACK}::`)) return {};
+    if (urn.includes(`::${STACK_TYPE}::`)) return {};
     throw new Error(`${urn}: its values are not known, so that nobody can approve them`);
   }
 }

@@ -18,7 +18,7 @@ export async function startBastion(): Promise<Sshd> {
   output("ip", ["netns", "add", NAME]);
   output("ip", [...inLab, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", NAME]);
   output("ip", [...inLab, "link", "set", link, "master", externalBridge, "up"]);
-  output("ip", [...inside, "addr", "add", `${bastionAddress}/24`, "dev", "eth0"]);
+  output("ip", [...inside, "addr", "add", `${bastionAddress}/${addresses.prefixLength}`, "dev", "eth0"]);
   for (const device of ["lo", "eth0"]) output("ip", [...inside, "link", "set", device, "up"]);
   // The host's own routes lead to the lab's services and floating IPs only.
   output("ip", ["route", "replace", bastionAddress, "dev", hostInterface, "src", addresses.host]);
