@@ -10,12 +10,15 @@ import type * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterApiConfig, Config } from "../config/schema.ts";
 import { addonProviderValues, certManagerValues, janitorValues } from "../lib/cluster-api-values.ts";
+import { janitorFinalizersScript } from "../lib/cluster-scripts.ts";
 import type { ExtraValues } from "../lib/extra-values.ts";
 import { clusterApiScript } from "../lib/kustomization.ts";
 import type { ProxySettings } from "../lib/proxy.ts";
 import { surroundingsScript } from "../lib/surroundings.ts";
 import { chart } from "./chart.ts";
 import { type Connection, seedScript } from "./connection.ts";
+
+const JANITOR_NAMESPACE = "capi-janitor-system";
 
 export interface ClusterApiArgs {
   readonly connection: pulumi.Input<Connection>;
@@ -86,27 +89,51 @@ export class ClusterApi extends pulumi.ComponentResource {
       after,
     );
     const releases = [addonProvider];
-    if (args.janitor) {
-      const { version, repository } = clusterApi.janitor;
-      const janitor = chart(
-        `${name}-janitor`,
-        {
-          chart: "cluster-api-janitor-openstack",
-          version,
-          repository,
-          mirrorUrl,
-          namespace: "capi-janitor-system",
-          values: janitorValues(clusterApi),
-          extraValues: args.extraValues?.janitor,
-          timeout: clusterApi.timeouts.charts,
-        },
-        after,
-      );
-      releases.push(janitor);
-    }
+    if (args.janitor) releases.push(this.janitor(name, args, controllers));
     this.surround(name, args, releases);
     this.stages = controllers.stdout;
     this.registerOutputs({ stages: this.stages });
+  }
+
+  /** The janitor, and below it what takes its finalizer off the clusters once it is gone. */
+  private janitor(name: string, args: ClusterApiArgs, controllers: pulumi.Resource): k8s.helm.v3.Release {
+    const { clusterApi, mirror } = args;
+    const { timeouts } = clusterApi;
+    const { version, repository } = clusterApi.janitor;
+    const finalizers = seedScript(
+      `${name}-janitor-finalizers`,
+      {
+        connection: args.connection,
+        script: pulumi
+          .output(args.kubeconfigFile)
+          .apply((kubeconfigFile) =>
+            janitorFinalizersScript({
+              kubeconfigFile,
+              namespace: JANITOR_NAMESPACE,
+              timeout: timeouts.charts,
+            }),
+          ),
+        runAgainOn: [],
+        hasDelete: true,
+      },
+      // They have the kind that it looks at.
+      { parent: this, dependsOn: [controllers] },
+    );
+    return chart(
+      `${name}-janitor`,
+      {
+        chart: "cluster-api-janitor-openstack",
+        version,
+        repository,
+        mirrorUrl: mirror.url,
+        namespace: JANITOR_NAMESPACE,
+        values: janitorValues(clusterApi),
+        extraValues: args.extraValues?.janitor,
+        timeout: timeouts.charts,
+      },
+      // On delete it goes first: as long as it runs it puts its finalizer back.
+      { parent: this, dependsOn: [finalizers] },
+    );
   }
 
   /** What the charts have no value for, once they are there and whenever they change. */
@@ -122,7 +149,7 @@ export class ClusterApi extends pulumi.ComponentResource {
             kubeconfigFile,
             deployments: [
               "capi-addon-system/cluster-api-addon-provider",
-              ...(janitor ? ["capi-janitor-system/cluster-api-janitor-openstack"] : []),
+              ...(janitor ? [`${JANITOR_NAMESPACE}/cluster-api-janitor-openstack`] : []),
             ],
             proxy,
             caCert: mirror.caCert,

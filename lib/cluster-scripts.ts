@@ -4,6 +4,9 @@
 import { secondsOf } from "../config/units.ts";
 import { script } from "./shell.ts";
 
+/** capi_janitor/openstack/operator.py, FINALIZER (cluster-api-janitor-openstack 0.15.0). */
+const JANITOR_FINALIZER = "janitor.capi.stackhpc.com";
+
 export interface ClusterArgs {
   /** Name of the Cluster object. */
   readonly cluster: string;
@@ -109,4 +112,21 @@ export function accessVerifiedScript(
 /** On delete, refuses while k3s manages other clusters than the site's own: those of Magnum on a site without it. */
 export function singleNodeScript(args: ClusterArgs): string {
   return script(["single-node"], { CLUSTER: args.cluster, NAMESPACE: args.namespace });
+}
+
+/** On delete, takes the janitor's finalizer off every cluster, once the janitor has stopped. */
+export function janitorFinalizersScript(args: {
+  /** Path of the cluster's kubeconfig on the seed. Default: k3s on the seed itself. */
+  readonly kubeconfigFile?: string | undefined;
+  /** The janitor's namespace. */
+  readonly namespace: string;
+  /** How long it may take to stop, as a duration. */
+  readonly timeout: string;
+}): string {
+  return script(["janitor-finalizers"], {
+    KUBECONFIG_FILE: args.kubeconfigFile,
+    JANITOR_NAMESPACE: args.namespace,
+    FINALIZER: JANITOR_FINALIZER,
+    STOP_SECONDS: secondsOf(args.timeout),
+  });
 }

@@ -34,7 +34,7 @@ export const clusterApi = z.strictObject({
   janitor: z.strictObject({
     enabled: flag.meta({
       description:
-        "Install the janitor on the HA cluster: it deletes what a tenant cluster's controllers left in OpenStack.",
+        "Install the janitor on the HA cluster: it deletes what a tenant cluster's controllers left in OpenStack. Switched off, its finalizer is taken off the clusters, and what they leave stays.",
     }),
     ...chart,
     defaultVolumesPolicy: choice("delete", "keep").meta({

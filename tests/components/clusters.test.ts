@@ -88,10 +88,11 @@ inBothModes(
       providers(),
     );
     await recording.settled();
-    const order = ["capi-controllers", "capi-addon-provider", "capi-janitor"].map(
-      (name) => recording.get(name).dependsOn,
+    const names = ["capi-controllers", "capi-addon-provider", "capi-janitor-finalizers", "capi-janitor"];
+    assert.deepEqual(
+      names.map((name) => recording.get(name).dependsOn),
+      [["capi-cert-manager"], ["capi-controllers"], ["capi-controllers"], ["capi-janitor-finalizers"]],
     );
-    assert.deepEqual(order, [["capi-cert-manager"], ["capi-controllers"], ["capi-controllers"]]);
     for (const { name, inputs, provider } of recording.resources.filter(({ type }) =>
       type.endsWith(":Release"),
     )) {

@@ -147,5 +147,11 @@ describe("a site of one machine", { skip: process.getuid?.() === 0 ? false : "th
     assert.equal(nodes.trim().split("\n").length, 6, nodes);
     const account = k3s("get", "namespace", "capi-mgmt", "--ignore-not-found");
     assert.equal(account.trim(), "", "Magnum's account on k3s");
+    // The janitor went with it: with its finalizer left the closing destroy would wait for good.
+    const finalizers = k3s(
+      ...["get", "openstackcluster", "capi-mgmt-lab", "--output", "jsonpath={.metadata.finalizers}"],
+    );
+    assert.match(finalizers, /^\[".*openstackcluster/);
+    assert.doesNotMatch(finalizers, /janitor/);
   });
 });

@@ -81,7 +81,7 @@ void test("a change to HA shares no name with what Magnum's clusters need on k3s
   const [before, after] = await Promise.all([site(), runSite("prod")]);
   const gone = names(before).filter((name) => !names(after).includes(name));
   assert.deepEqual(gone.toSorted(), [
-    "bootstrap-janitor",
+    ...["bootstrap-janitor", "bootstrap-janitor-finalizers"],
     ...["magnum-on-k3s", "magnum-on-k3s-account", "magnum-on-k3s-binding", "magnum-on-k3s-namespace"],
     ...["magnum-on-k3s-token", "magnum-on-k3s-works", "single-node", "single-node-guard"],
   ]);
