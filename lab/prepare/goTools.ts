@@ -1,6 +1,6 @@
 /**
- * Programs beside Kubernetes' own, each with a go.mod in lab/modules. Where Kubernetes' libraries are most of what one compiles,
- * its go.mod replaces them by the versions of lab/kubernetes, which are compiled already.
+ * Programs beside Kubernetes' own, each with a go.mod in lab/modules. What
+ * lab/kubernetes compiles too, their go.mod replaces by its versions.
  */
 import { join } from "node:path";
 import { buildGroup } from "../kubernetes/build.ts";

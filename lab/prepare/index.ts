@@ -30,20 +30,20 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     progress.step(name, async (note) => ensurePart(await made, note, verify));
   const tool = (name: Parameters<typeof buildTool>[0]) =>
     progress.step(name, (note) => buildTool(name, note, verify));
-  // Two queues, one for each processor that the smallest machine has. In the first, each compiles for the next; in the second
-  // nothing is shared.
+  // Two queues, one for each processor that the smallest machine has. In each, what comes first compiles for what comes later;
+  // the second's last ones share with the first's, which are done with it by then.
   const programs = progress.step("programs", (note) => buildPrograms(note, verify));
   const helm = programs.then(() => tool("helm")).then((dir) => join(dir, "helm"));
   const prometheus = helm.then(() => tool("prometheus"));
   const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
   const database = python.then((dir) => part("database", databasePart(dir)));
   const seedBase = database.then(() => part("seed base", seedBasePart())).then((dir) => join(dir, "rootfs"));
-  const olderPrograms = seedBase.then(() =>
+  const versitygw = seedBase.then(() => tool("versitygw")).then((dir) => join(dir, "versitygw"));
+  const alertmanager = versitygw.then(() => tool("alertmanager"));
+  const olderPrograms = alertmanager.then(() =>
     progress.step("older programs", (note) => buildGroup(older, note, verify)),
   );
-  const alertmanager = olderPrograms.then(() => tool("alertmanager"));
-  const versitygw = alertmanager.then(() => tool("versitygw")).then((dir) => join(dir, "versitygw"));
-  const pulumi = versitygw.then(() => progress.step("pulumi", (note) => preparePulumi(note, verify)));
+  const pulumi = olderPrograms.then(() => progress.step("pulumi", (note) => preparePulumi(note, verify)));
   const mirror = Promise.all([programs, helm]).then(([{ folder }, helmPath]) =>
     progress.step("release mirror", (note) =>
       prepareMirror(
