@@ -30,11 +30,9 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
     progress.step(name, async (note) => ensurePart(await made, note, verify));
   const tool = (name: Parameters<typeof buildTool>[0]) =>
     progress.step(name, (note) => buildTool(name, note, verify));
-  // Two queues, one for each processor that the smallest machine has. In each, what comes first compiles for what comes later;
-  // the second's last ones share with the first's, which are done with it by then.
+  // Two queues of the same length, one for each processor that the smallest machine has: linking takes only one. In each, what
+  // comes first compiles for what comes later; what the second's last ones share with the first's is done by then.
   const programs = progress.step("programs", (note) => buildPrograms(note, verify));
-  const helm = programs.then(() => tool("helm")).then((dir) => join(dir, "helm"));
-  const prometheus = helm.then(() => tool("prometheus"));
   const python = part("python environment", pythonPart()).then((dir) => join(dir, "venv"));
   const database = python.then((dir) => part("database", databasePart(dir)));
   const seedBase = database.then(() => part("seed base", seedBasePart())).then((dir) => join(dir, "rootfs"));
@@ -43,7 +41,9 @@ export async function prepare(progress: Progress, verify = false): Promise<Artif
   const olderPrograms = alertmanager.then(() =>
     progress.step("older programs", (note) => buildGroup(older, note, verify)),
   );
-  const pulumi = olderPrograms.then(() => progress.step("pulumi", (note) => preparePulumi(note, verify)));
+  const helm = olderPrograms.then(() => tool("helm")).then((dir) => join(dir, "helm"));
+  const prometheus = helm.then(() => tool("prometheus"));
+  const pulumi = prometheus.then(() => progress.step("pulumi", (note) => preparePulumi(note, verify)));
   const mirror = Promise.all([programs, helm]).then(([{ folder }, helmPath]) =>
     progress.step("release mirror", (note) =>
       prepareMirror(
