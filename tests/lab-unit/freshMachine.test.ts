@@ -1,10 +1,10 @@
 /** Which paths a fresh machine does not have. tests/fresh proves that they are not there. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { ownedPaths, unownedPaths } from "../support/freshMachine.ts";
+import { cacheFolders, ownedPaths, unownedPaths } from "../support/freshMachine.ts";
 
 let root = "";
 beforeEach(() => {
@@ -62,4 +62,21 @@ void test("packages' lists of files are read from dpkg's folder", () => {
   const owned = ownedPaths(join(root, "info"));
   assert.ok(owned.has("/etc/one.conf") && owned.has("/etc/two files"));
   assert.ok(!owned.has("/etc/not-a-list"));
+});
+
+void test("caches that nobody has made yet are made: else they would be memory, and gone with the command", (context) => {
+  const names = { GOMODCACHE: "mod", GOCACHE: "build", npm_config_cache: "npm", PIP_CACHE_DIR: "pip" };
+  for (const [name, folder] of Object.entries(names)) {
+    const before = process.env[name];
+    context.after(() => {
+      if (before === undefined) delete process.env[name];
+      else process.env[name] = before;
+    });
+    process.env[name] = join(root, folder);
+  }
+  const folders = cacheFolders();
+  for (const folder of Object.values(names)) {
+    assert.ok(folders.includes(join(root, folder)), folder);
+    assert.ok(existsSync(join(root, folder)), folder);
+  }
 });

@@ -6,7 +6,7 @@
  * checkout. Writes to ROOTS are forgotten at the end, those to caches and to the checkout are kept. Needs root.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { ensurePackages } from "../../lab/prepare/packages.ts";
@@ -104,14 +104,21 @@ function tools(): Tools {
   };
 }
 
+/** Caches, which are made where there are none: below ROOTS they would be memory, gigabytes of it, and gone with the command. */
+export function cacheFolders(): string[] {
+  const folders = [
+    ...[cacheDir, tell("npm", "config", "get", "cache"), tell("go", "env", "GOMODCACHE")],
+    tell("go", "env", "GOCACHE"),
+    tell("python3", "-m", "pip", "cache", "dir") ?? join(homedir(), ".cache", "pip"),
+  ].filter((path) => path !== undefined);
+  for (const folder of folders) mkdirSync(folder, { recursive: true });
+  return folders;
+}
+
 /** Folders that are written to and outlive the command. */
 function workFolders(): string[] {
   const git = tell("git", "-C", projectDir, "rev-parse", "--path-format=absolute", "--git-common-dir");
-  return [
-    ...[projectDir, git, cacheDir],
-    ...[tell("npm", "config", "get", "cache"), tell("go", "env", "GOMODCACHE"), tell("go", "env", "GOCACHE")],
-    tell("python3", "-m", "pip", "cache", "dir") ?? join(homedir(), ".cache", "pip"),
-  ].filter((path) => path !== undefined && existsSync(path)) as string[];
+  return [projectDir, git, ...cacheFolders()].filter((path) => path !== undefined);
 }
 
 /** Mount points below ROOTS, such as a container's resolv.conf: an overlay would show what is beneath. */
