@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type EngineEvent, LocalWorkspace, type PulumiFn, Stack } from "@pulumi/pulumi/automation/index.js";
 import { RunIsOver, type StopSignals, pulumiCommand } from "./cli.ts";
+import { enterEnvironment } from "./environment.ts";
 import { NoPulumiError } from "../state/findPulumi.ts";
 import { type Diagnostic, type Op, Recorder, type RunListener, type Step, changeCount } from "./steps.ts";
 
@@ -90,7 +91,7 @@ const project = join(import.meta.dirname, "..");
 export async function runStack(request: StackRequest): Promise<StackResult> {
   const { operation, stack: name, interrupts = {} } = request;
   let recorder = new Recorder(request.listener);
-  const restore = enter(request.env);
+  const restore = enterEnvironment(request.env);
   let failed = false;
   try {
     const idle = operation === "up" && request.previewed !== true ? await nothingToDo(request) : undefined;
@@ -210,7 +211,7 @@ export interface Outputs {
  * @throws Error with the CLI's words if there is no such stack, or the passphrase is wrong
  */
 export async function readOutputs(place: StackPlace): Promise<Outputs> {
-  const restore = enter(place.env);
+  const restore = enterEnvironment(place.env);
   try {
     const outputs = Object.entries(await (await openStack(place)).outputs());
     return {
@@ -232,7 +233,7 @@ export async function readValues({
   projectDir = project,
   env,
 }: StackPlace): Promise<Outputs["values"]> {
-  const restore = enter(env);
+  const restore = enterEnvironment(env);
   try {
     const cli = await pulumiCommand();
     const args = ["stack", "output", "--json", "--show-secrets", "--stack", stack];
@@ -244,7 +245,7 @@ export async function readValues({
 
 /** Releases the lock that a killed run left on the stack. Never while a run goes on. */
 export async function cancelStack(place: StackPlace): Promise<void> {
-  const restore = enter(place.env);
+  const restore = enterEnvironment(place.env);
   try {
     await (await openStack(place)).cancel();
   } finally {
@@ -257,7 +258,7 @@ export async function cancelStack(place: StackPlace): Promise<void> {
  * the events alone do not give.
  */
 export async function readDependencies(place: StackPlace): Promise<Map<string, ReadonlySet<string>>> {
-  const restore = enter(place.env);
+  const restore = enterEnvironment(place.env);
   try {
     const exported = await (await openStack(place)).exportStack();
     const { resources = [] } = exported.deployment as { resources?: StateResource[] };
@@ -338,18 +339,6 @@ class ProgramErrors {
     } catch (error) {
       this.errors.push(error instanceof Error ? error.message : String(error));
       throw error;
-    }
-  };
-}
-
-/** Adds to this process's environment; the answer takes it away again. */
-function enter(env: Readonly<Record<string, string>> = {}): () => void {
-  const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
-  Object.assign(process.env, env);
-  return () => {
-    for (const [name, value] of before) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
     }
   };
 }
