@@ -148,7 +148,7 @@ export interface ImageConfig {
  */
 export const imageEnvironment = [
   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  "GOGC=300",
+  "GOGC=200",
 ] as const;
 
 const created = "1970-01-01T00:00:00Z";
