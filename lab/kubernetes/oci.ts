@@ -143,7 +143,7 @@ export interface ImageConfig {
 }
 
 /**
- * What a program in a container finds set. Go's collector lets the heap grow to four times what lives, not to twice: of an API server's
+ * What a program in a container finds set. Go's collector lets the heap grow to three times what lives, not to twice: of an API server's
  * processor time it took a half (docs/lab-kubernetes.md). Machines have the same in lab/node/machine.
  */
 export const imageEnvironment = [
