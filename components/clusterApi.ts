@@ -104,15 +104,13 @@ export class ClusterApi extends pulumi.ComponentResource {
       `${name}-janitor-finalizers`,
       {
         connection: args.connection,
-        script: pulumi
-          .output(args.kubeconfigFile)
-          .apply((kubeconfigFile) =>
-            janitorFinalizersScript({
-              kubeconfigFile,
-              namespace: JANITOR_NAMESPACE,
-              timeout: timeouts.charts,
-            }),
-          ),
+        script: pulumi.output(args.kubeconfigFile).apply((kubeconfigFile) =>
+          janitorFinalizersScript({
+            kubeconfigFile,
+            namespace: JANITOR_NAMESPACE,
+            timeout: timeouts.charts,
+          }),
+        ),
         runAgainOn: [],
         hasDelete: true,
       },
