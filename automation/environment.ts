@@ -3,7 +3,7 @@
  */
 
 /**
- * Of the CLI and the plugins, which are Go. They live for seconds and Go collects garbage each time their memory has doubled: at
+ * Of the CLI and the plugins, which are Go. In a preview they live for seconds, and Go collects garbage each time their memory has doubled: at
  * five times a preview of the lab's stack takes 4.8 s where it took 5.6. From 1 GiB on each is as thrifty as ever.
  */
 const collector = { GOGC: "400", GOMEMLIMIT: "1GiB" } as const;

@@ -73,8 +73,6 @@ export class ClusterApi extends pulumi.ComponentResource {
       // The manifests hold certificates and issuers.
       { parent: this, dependsOn: [certManager] },
     );
-    // Both watch kinds that the controllers bring.
-    const after = { parent: this, dependsOn: [controllers] };
     const addonProvider = chart(
       `${name}-addon-provider`,
       {
@@ -86,7 +84,8 @@ export class ClusterApi extends pulumi.ComponentResource {
         extraValues: args.extraValues?.addonProvider,
         timeout: clusterApi.timeouts.charts,
       },
-      after,
+      // It watches kinds that the controllers bring.
+      { parent: this, dependsOn: [controllers] },
     );
     const releases = [addonProvider];
     if (args.janitor) releases.push(this.janitor(name, args, controllers));

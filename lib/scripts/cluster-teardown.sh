@@ -19,10 +19,7 @@ cluster_exists() {
 on_delete() {
   local end last='' now
   use_cluster
-  if ! kubectl get crd clusters.cluster.x-k8s.io --output name > /dev/null 2>&1; then
-    kubectl get --raw /readyz > /dev/null || fail "k3s does not answer: cluster $CLUSTER cannot be deleted"
-    return 0
-  fi
+  has_kind clusters.cluster.x-k8s.io "k3s does not answer: cluster $CLUSTER cannot be deleted" || return 0
   end=$(deadline "$DELETE_SECONDS")
   if cluster_exists; then
     kubectl delete clusters.cluster.x-k8s.io "$CLUSTER" --namespace "$NAMESPACE" --wait=false > /dev/null

@@ -4,6 +4,13 @@
 
 use_cluster() { export KUBECONFIG=${KUBECONFIG_FILE:-/etc/rancher/k3s/k3s.yaml}; }
 
+# has_kind KIND COMPLAINT: fails where the cluster does not answer, for that is not a cluster without the kind
+has_kind() {
+  kubectl get crd "$1" --output name > /dev/null 2>&1 && return 0
+  kubectl get --raw /readyz > /dev/null || fail "$2"
+  return 1
+}
+
 # The HA cluster's kubeconfig as Cluster API keeps it on k3s.
 cluster_kubeconfig() {
   local data

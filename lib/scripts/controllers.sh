@@ -41,10 +41,7 @@ install_controllers() {
 refuse_while_managing() {
   local clusters
   use_cluster
-  if ! kubectl get crd clusters.cluster.x-k8s.io --output name > /dev/null 2>&1; then
-    kubectl get --raw /readyz > /dev/null || fail "the cluster does not answer, so nobody knows whether it manages clusters"
-    return 0
-  fi
+  has_kind clusters.cluster.x-k8s.io "the cluster does not answer, so nobody knows whether it manages clusters" || return 0
   clusters=$(kubectl get clusters.cluster.x-k8s.io --all-namespaces --output 'jsonpath={range .items[*]} {.metadata.namespace}/{.metadata.name}{end}')
   [[ -z $clusters ]] || fail "this cluster still manages$clusters: delete these clusters first"
 }

@@ -21,10 +21,7 @@ janitor_stopped() {
 on_delete() {
   local namespace name finalizers before_it path clusters
   use_cluster
-  if ! kubectl get crd "$kind" --output name > /dev/null 2>&1; then
-    kubectl get --raw /readyz > /dev/null || fail "the cluster does not answer, so nobody knows which clusters have the janitor's finalizer"
-    return 0
-  fi
+  has_kind "$kind" "the cluster does not answer, so nobody knows which clusters have the janitor's finalizer" || return 0
   janitor_stopped
   clusters=$(kubectl get "$kind" --all-namespaces --output 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name} {.metadata.finalizers}{"\n"}{end}')
   while read -r namespace name finalizers; do

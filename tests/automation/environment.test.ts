@@ -1,24 +1,13 @@
 /** What a run adds to the environment. */
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { enterEnvironment } from "../../automation/environment.ts";
-
-function settings(context: TestContext, values: Readonly<Record<string, string | undefined>>): void {
-  for (const [name, value] of Object.entries(values)) {
-    const before = process.env[name];
-    context.after(() => {
-      if (before === undefined) delete process.env[name];
-      else process.env[name] = before;
-    });
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
-}
+import { setEnvironment } from "../support/environment.ts";
 
 const collector = () => [process.env["GOGC"], process.env["GOMEMLIMIT"]];
 
 void test("CLI and plugins collect their garbage late, up to a limit, and nothing of it stays after the run", (context) => {
-  settings(context, { GOGC: undefined, GOMEMLIMIT: undefined });
+  setEnvironment(context, { GOGC: undefined, GOMEMLIMIT: undefined });
   const leave = enterEnvironment();
   assert.deepEqual(collector(), ["400", "1GiB"]);
   leave();
@@ -26,7 +15,7 @@ void test("CLI and plugins collect their garbage late, up to a limit, and nothin
 });
 
 void test("the operator's own settings stay, and a run's own win", (context) => {
-  settings(context, { GOGC: "50", GOMEMLIMIT: "300MiB", CAPI_MGMT_TEST: "before" });
+  setEnvironment(context, { GOGC: "50", GOMEMLIMIT: "300MiB", CAPI_MGMT_TEST: "before" });
   const leave = enterEnvironment({ GOGC: "75", CAPI_MGMT_TEST: "during" });
   assert.deepEqual([...collector(), process.env["CAPI_MGMT_TEST"]], ["75", "300MiB", "during"]);
   leave();

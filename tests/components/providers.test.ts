@@ -6,6 +6,7 @@ import { test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { clusterProvider, openstackProvider } from "../../components/providers.ts";
 import { inBothModes } from "../support/component.ts";
+import { setEnvironment } from "../support/environment.ts";
 import { isSecret, kubeconfigFor, leaks, PLANTED, record, unwrapped } from "../support/mocks.ts";
 
 const CREDENTIALS = {
@@ -30,22 +31,17 @@ test("OpenStack's certificates are verified, with the site's own authority where
   assert.equal((await openstackInputs({ caCert: "PEM" }))["cacertFile"], "PEM");
 });
 
-test("OpenStack is reached by the credential given, whatever the runner's environment names", async () => {
-  const environment = { OS_CLOUD: "another", OS_REGION_NAME: "Another", OS_USERNAME: "somebody" };
-  Object.assign(process.env, environment);
-  try {
-    const inputs = await openstackInputs();
-    assert.deepEqual([inputs["cloud"], inputs["region"]], ["", ""]);
-    assert.deepEqual(
-      [inputs["authUrl"], inputs["applicationCredentialId"], inputs["endpointType"]],
-      ["https://cloud:5000/v3", "id", "public"],
-    );
-    assert.ok(isSecret(inputs["applicationCredentialSecret"]));
-    assert.equal(unwrapped(inputs["applicationCredentialSecret"]), PLANTED.applicationCredential);
-    assert.deepEqual(leaks(inputs), []);
-  } finally {
-    for (const name of Object.keys(environment)) delete process.env[name];
-  }
+test("OpenStack is reached by the credential given, whatever the runner's environment names", async (context) => {
+  setEnvironment(context, { OS_CLOUD: "another", OS_REGION_NAME: "Another", OS_USERNAME: "somebody" });
+  const inputs = await openstackInputs();
+  assert.deepEqual([inputs["cloud"], inputs["region"]], ["", ""]);
+  assert.deepEqual(
+    [inputs["authUrl"], inputs["applicationCredentialId"], inputs["endpointType"]],
+    ["https://cloud:5000/v3", "id", "public"],
+  );
+  assert.ok(isSecret(inputs["applicationCredentialSecret"]));
+  assert.equal(unwrapped(inputs["applicationCredentialSecret"]), PLANTED.applicationCredential);
+  assert.deepEqual(leaks(inputs), []);
 });
 
 inBothModes(

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import { setEnvironment } from "../support/environment.ts";
 import { cacheFolders, ownedPaths, unownedPaths } from "../support/freshMachine.ts";
 
 let root = "";
@@ -66,14 +67,10 @@ void test("packages' lists of files are read from dpkg's folder", () => {
 
 void test("caches that nobody has made yet are made: else they would be memory, and gone with the command", (context) => {
   const names = { GOMODCACHE: "mod", GOCACHE: "build", npm_config_cache: "npm", PIP_CACHE_DIR: "pip" };
-  for (const [name, folder] of Object.entries(names)) {
-    const before = process.env[name];
-    context.after(() => {
-      if (before === undefined) delete process.env[name];
-      else process.env[name] = before;
-    });
-    process.env[name] = join(root, folder);
-  }
+  setEnvironment(
+    context,
+    Object.fromEntries(Object.entries(names).map(([name, folder]) => [name, join(root, folder)])),
+  );
   const folders = cacheFolders();
   for (const folder of Object.values(names)) {
     assert.ok(folders.includes(join(root, folder)), folder);

@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { gather } from "../../preflight/gather.ts";
 import { downloadUrls } from "../../preflight/downloads.ts";
 import { configOf } from "../support/siteConfig.ts";
+import { setEnvironment } from "../support/environment.ts";
 
 const IMAGE = "0f1e2d3c-4b5a-4968-8776-655443322110";
 const asked: string[] = [];
@@ -117,14 +118,12 @@ test("machines' flavors are found by name only", async () => {
   assert.ok("value" in flavors.workers && flavors.workers.value?.id === "f-1");
 });
 
-test("the proxy that the environment names is used, for the cloud and for downloads", async () => {
-  process.env["HTTP_PROXY"] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  try {
-    const { scope } = await site();
-    assert.ok("value" in scope, JSON.stringify(scope));
-  } finally {
-    delete process.env["HTTP_PROXY"];
-  }
+const proxyUrl = () => `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+
+test("the proxy that the environment names is used, for the cloud and for downloads", async (context) => {
+  setEnvironment(context, { HTTP_PROXY: proxyUrl() });
+  const { scope } = await site();
+  assert.ok("value" in scope, JSON.stringify(scope));
   assert.ok(proxied.includes("/v3/auth/tokens"), proxied.join());
   assert.ok(
     proxied.some((path) => path.startsWith("/mirror/github.com/")),
@@ -132,18 +131,12 @@ test("the proxy that the environment names is used, for the cloud and for downlo
   );
 });
 
-test("a network in NO_PROXY is reached directly, by the cloud's client and by the downloads' as by the providers", async () => {
+test("a network in NO_PROXY is reached directly, by the cloud's client and by the downloads' as by the providers", async (context) => {
   proxied.length = 0;
-  process.env["HTTP_PROXY"] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  process.env["NO_PROXY"] = "example.org,127.0.0.0/8";
-  try {
-    const { scope, downloads } = await site();
-    assert.ok("value" in scope, JSON.stringify(scope));
-    assert.ok([...downloads.values()].every(({ answer }) => "value" in answer));
-  } finally {
-    delete process.env["HTTP_PROXY"];
-    delete process.env["NO_PROXY"];
-  }
+  setEnvironment(context, { HTTP_PROXY: proxyUrl(), NO_PROXY: "example.org,127.0.0.0/8" });
+  const { scope, downloads } = await site();
+  assert.ok("value" in scope, JSON.stringify(scope));
+  assert.ok([...downloads.values()].every(({ answer }) => "value" in answer));
   assert.deepEqual(proxied, []);
 });
 
