@@ -9,13 +9,13 @@ import { makeExtras } from "./components/extras.ts";
 import { HaCluster } from "./components/haCluster.ts";
 import { K3s } from "./components/k3s.ts";
 import { MagnumAccess } from "./components/magnumAccess.ts";
+import { MagnumClusters } from "./components/magnumClusters.ts";
 import { MagnumTemplates } from "./components/magnumTemplates.ts";
 import { Monitoring } from "./components/monitoring.ts";
 import { clusterProvider, openstackProvider } from "./components/providers.ts";
 import { Seed } from "./components/seed.ts";
 import { SeedAccess } from "./components/seedAccess.ts";
 import { SeedNetwork } from "./components/seedNetwork.ts";
-import { SingleNode } from "./components/singleNode.ts";
 import { siteExtraValues } from "./lib/extra-values.ts";
 import { proxySettings } from "./lib/proxy.ts";
 import { siteNames } from "./lib/names.ts";
@@ -69,11 +69,15 @@ const apiArgs = { ...host, clusterApi, mirror, proxy, extraValues };
 const bootstrapArgs = { ...apiArgs, instance: "bootstrap" as const, janitor: janitor && !isHa };
 const bootstrap = new ClusterApi("bootstrap", bootstrapArgs, onK3s);
 // Whatever they are of, they find Cluster API there.
-makeExtras("k3s", source, [bootstrap], onK3s);
+const k3sExtras = makeExtras("k3s", source, [bootstrap], onK3s);
 
 const magnumArgs = { ...host, clusterName, magnum: config.magnum };
-const { magnum, kubeconfig, apiServerAddress } = isHa ? haCluster() : singleNode();
-if (config.magnum.templates.enabled) new MagnumTemplates("templates", config, onOpenstack);
+const { magnum, kubeconfig, apiServerAddress, magnumHost, parts } = isHa ? haCluster() : singleNode();
+const guarded: pulumi.Resource[] = [bootstrap, ...k3sExtras, magnum, ...parts];
+if (config.magnum.templates.enabled) guarded.push(new MagnumTemplates("templates", config, onOpenstack));
+// The last, so that it goes first: a destroy that it refuses has taken nothing yet. Of another name on k3s, as Magnum's access.
+const guard = isHa ? "magnum-clusters" : "magnum-clusters-on-k3s";
+new MagnumClusters(guard, { ...magnumHost, clusterName, needed: guarded });
 
 export default {
   magnumKubeconfig: magnum.kubeconfig,
@@ -126,9 +130,10 @@ function haCluster() {
   const parts = stack === undefined ? [management] : [management, stack];
   const grafanaNamespace = monitoring.grafana.enabled ? stack?.namespace : undefined;
   const optionsArgs = { ...source, host: hostOfCluster, extraValues, clusterName, parts, complete };
-  makeClusterOptions({ ...optionsArgs, grafanaNamespace }, onCluster);
+  const all = makeClusterOptions({ ...optionsArgs, grafanaNamespace }, onCluster);
   const handedOver = { ...magnumArgs, adminKubeconfig: kubeconfig, cluster: complete };
-  return { kubeconfig, apiServerAddress, magnum: new MagnumAccess("magnum", handedOver, onCluster) };
+  const magnum = new MagnumAccess("magnum", handedOver, onCluster);
+  return { kubeconfig, apiServerAddress, magnum, magnumHost: hostOfCluster, parts: all };
 }
 
 /** For development: k3s itself is Magnum's cluster. */
@@ -136,6 +141,5 @@ function singleNode() {
   // Another name than on the HA cluster: after a change to HA the old access goes last, and only if the guard lets it.
   const accessArgs = { ...magnumArgs, adminKubeconfig: k3s.kubeconfig, onK3s: true };
   const magnum = new MagnumAccess("magnum-on-k3s", accessArgs, onK3s);
-  new SingleNode("single-node", { connection: seed.connection, clusterName, needed: [bootstrap, magnum] });
-  return { kubeconfig: k3s.kubeconfig, apiServerAddress: seed.address, magnum };
+  return { kubeconfig: k3s.kubeconfig, apiServerAddress: seed.address, magnum, magnumHost: host, parts: [] };
 }

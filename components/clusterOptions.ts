@@ -21,11 +21,14 @@ export interface ClusterOptionsArgs extends ExtrasSource {
   readonly grafanaNamespace: pulumi.Output<string> | undefined;
 }
 
-/** Makes what the configuration switches on, each after what it needs. */
+/**
+ * Makes what the configuration switches on, each after what it needs.
+ * @returns the cluster's parts, these included
+ */
 export function makeClusterOptions(
   args: ClusterOptionsArgs,
   onCluster: pulumi.ComponentResourceOptions,
-): void {
+): readonly pulumi.Resource[] {
   const { config, clusterName, grafanaNamespace } = args;
   const { mirror, logs, backups, monitoring } = config;
   const { logCollector: collector, loki, backups: extraValues } = args.extraValues;
@@ -39,5 +42,5 @@ export function makeClusterOptions(
     const backupsArgs = { backups, store: backups.store, mirror, hasMonitoring, extraValues };
     parts.push(new Backups("backups", { ...backupsArgs, needed: [...parts] }, onCluster));
   }
-  makeExtras("cluster", args, [...parts, args.complete], onCluster);
+  return [...parts, ...makeExtras("cluster", args, [...parts, args.complete], onCluster)];
 }

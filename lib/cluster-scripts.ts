@@ -109,9 +109,20 @@ export function accessVerifiedScript(
   });
 }
 
-/** On delete, refuses while k3s manages other clusters than the site's own: those of Magnum on a site without it. */
-export function singleNodeScript(args: ClusterArgs): string {
-  return script(["single-node"], { CLUSTER: args.cluster, NAMESPACE: args.namespace });
+/** On delete, refuses while Magnum's cluster manages other clusters than the site's own. */
+export function magnumClustersScript(
+  args: ClusterArgs & {
+    /** Path of the kubeconfig of Magnum's cluster on the seed. Default: k3s on the seed itself. */
+    readonly kubeconfigFile?: string | undefined;
+  },
+): string {
+  const { cluster, namespace, kubeconfigFile } = args;
+  return script(["magnum-clusters"], {
+    CLUSTER: cluster,
+    NAMESPACE: namespace,
+    KUBECONFIG_FILE: kubeconfigFile,
+    WHERE: kubeconfigFile === undefined ? "k3s" : "the HA cluster",
+  });
 }
 
 /** On delete, takes the janitor's finalizer off every cluster, once the janitor has stopped. */

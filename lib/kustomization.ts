@@ -61,6 +61,19 @@ const ORC: Controller = { namespace: "orc-system", name: "orc-controller-manager
 /** Metrics behind authentication, for Prometheus. */
 const SECURE_DIAGNOSTICS = ["--diagnostics-address=0.0.0.0:8443", "--insecure-diagnostics=false"];
 
+/**
+ * One leader each, with the times that upstream gives the controller of the kubeadm control plane (controlplane/kubeadm/main.go). The others'
+ * own are 15, 10 and 2 s: they end themselves when the API is away for ten seconds, as while k3s starts again or etcd waits for its disk,
+ * and each of them writes its lease every other second for ever. A controller that died without a word is replaced after at most the
+ * lease's duration.
+ */
+const ONE_LEADER = [
+  "--leader-elect",
+  "--leader-elect-lease-duration=60s",
+  "--leader-elect-renew-deadline=40s",
+  "--leader-elect-retry-period=5s",
+];
+
 /** CAPO's metrics port; plain, because its service account may not review tokens. */
 const CAPO_METRICS_PORT = 8080;
 
@@ -131,14 +144,14 @@ export function clusterApiStages(config: ClusterApiStagesArgs): Stage[] {
       url: mirrored(releases.clusterApi(core.version), mirrorUrl),
       sha256: core.sha256,
       kustomization: kustomization([
-        args(CORE, ["--leader-elect", ...SECURE_DIAGNOSTICS, ...featureGatesArg(core.featureGates)]),
+        args(CORE, [...ONE_LEADER, ...SECURE_DIAGNOSTICS, ...featureGatesArg(core.featureGates)]),
         args(KUBEADM_BOOTSTRAP, [
-          "--leader-elect",
+          ...ONE_LEADER,
           ...SECURE_DIAGNOSTICS,
           ...featureGatesArg(kubeadmBootstrap.featureGates),
         ]),
         args(KUBEADM_CONTROL_PLANE, [
-          "--leader-elect",
+          ...ONE_LEADER,
           ...SECURE_DIAGNOSTICS,
           ...featureGatesArg(kubeadmControlPlane.featureGates),
         ]),
@@ -151,7 +164,7 @@ export function clusterApiStages(config: ClusterApiStagesArgs): Stage[] {
       sha256: openstack.sha256,
       kustomization: kustomization([
         args(CAPO, [
-          "--leader-elect",
+          ...ONE_LEADER,
           "--v=2",
           `--diagnostics-address=0.0.0.0:${CAPO_METRICS_PORT}`,
           "--insecure-diagnostics=true",

@@ -272,6 +272,16 @@ describe("the hand-over and its consumers", { skip: root ? false : "needs root" 
     assert.match(release[0]?.name ?? "", /^tenant-[a-z0-9]{12}$/);
   });
 
+  test("a destroy is refused while Magnum has a cluster, and has taken nothing", () => {
+    const destroyed = lab("destroy");
+    assert.equal(destroyed.status, 1, destroyed.stdout.slice(-3000));
+    const printed = destroyed.stdout + destroyed.stderr;
+    assert.match(printed, /the HA cluster still manages magnum-[0-9a-f]+\/tenant-\w+, which cannot move/);
+    assert.doesNotMatch(printed, /\bdeleted\b/);
+    const clusters = kubectl(join(handOver.conductor, "kubeconfig"), "get", "clusters", "--all-namespaces");
+    assert.match(clusters.stdout, /^magnum-\w+ +tenant-/m, clusters.stderr);
+  });
+
   test("with a token again: a template that is hidden changes in nothing else, and what clusters use stays", async () => {
     const before = await templatesOfMagnum();
     await deployMagnum({

@@ -123,6 +123,7 @@ describe("a site of one machine", { skip: process.getuid?.() === 0 ? false : "th
     assert.equal(destroyed.exitCode, 1);
     const refusal = /k3s still manages magnum-[0-9a-f]+\/tenant-\w+, which cannot move to another cluster/;
     assert.match(destroyed.printed, refusal);
+    assert.doesNotMatch(destroyed.printed, /\bdeleted\b/);
     const changed = await up({ ...HA, ...TEMPLATES });
     assert.equal(changed.exitCode, 1);
     assert.match(changed.printed, refusal);

@@ -79,9 +79,15 @@ test("every Deployment that a stage changes is awaited before the next one start
   );
 });
 
-const SECURE = ["--leader-elect", "--diagnostics-address=0.0.0.0:8443", "--insecure-diagnostics=false"];
+const ONE_LEADER = [
+  "--leader-elect",
+  "--leader-elect-lease-duration=60s",
+  "--leader-elect-renew-deadline=40s",
+  "--leader-elect-retry-period=5s",
+];
+const SECURE = [...ONE_LEADER, "--diagnostics-address=0.0.0.0:8443", "--insecure-diagnostics=false"];
 
-test("each of Cluster API's controllers gets its own feature gates, one leader, and metrics behind authentication", () => {
+test("each of Cluster API's controllers gets its own feature gates, a leader that outlives 40 s without the API, and metrics behind authentication", () => {
   const found = patches(core?.kustomization ?? "");
   const args = (values: string[]) => [
     { op: "replace", path: "/spec/template/spec/containers/0/args", value: values },
@@ -102,7 +108,7 @@ test("each of Cluster API's controllers gets its own feature gates, one leader, 
 test("CAPO's metrics are on a port that Prometheus finds by its name", () => {
   const [args, port] = patches(openstack?.kustomization ?? "")["capo-system/capo-controller-manager"] ?? [];
   assert.deepEqual(args?.value, [
-    "--leader-elect",
+    ...ONE_LEADER,
     "--v=2",
     "--diagnostics-address=0.0.0.0:8080",
     "--insecure-diagnostics=true",

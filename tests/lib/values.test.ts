@@ -222,6 +222,9 @@ test("the stages come in the order of an upgrade and set what configuration says
       path: "/spec/template/spec/containers/0/args",
       value: [
         "--leader-elect",
+        "--leader-elect-lease-duration=60s",
+        "--leader-elect-renew-deadline=40s",
+        "--leader-elect-retry-period=5s",
         "--v=2",
         "--diagnostics-address=0.0.0.0:8080",
         "--insecure-diagnostics=true",

@@ -10,7 +10,7 @@ import { needs } from "../../preflight/needs.ts";
 import { downloadUrls } from "../../preflight/downloads.ts";
 import { inspectStack } from "../../config/program.ts";
 import { rules } from "../../policy/rules.ts";
-import { isSecret, type Recording, unwrapped } from "../support/mocks.ts";
+import { isSecret, outlivedBy, type Recording, unwrapped } from "../support/mocks.ts";
 import { runSite, type Sections } from "../support/program.ts";
 
 process.env["CAPI_MGMT_OFFLINE"] = "0";
@@ -24,20 +24,6 @@ let ran: Promise<Recording> | undefined;
 const site = () => (ran ??= runSite("prod", { change: single }));
 const names = ({ resources }: Recording) => resources.map(({ name }) => name);
 
-/** Everything that a resource waits for, and so goes before. */
-function waitsFor({ resources }: Recording, name: string): Set<string> {
-  const found = new Set<string>();
-  const follow = (current: string): void => {
-    for (const next of resources.filter((one) => one.name === current).flatMap((one) => one.dependsOn)) {
-      if (found.has(next)) continue;
-      found.add(next);
-      follow(next);
-    }
-  };
-  follow(name);
-  return found;
-}
-
 void test("seed, k3s, Cluster API with the janitor, and Magnum's access, all on k3s; nothing of the HA cluster", async () => {
   const recording = await site();
   const made = names(recording);
@@ -45,12 +31,16 @@ void test("seed, k3s, Cluster API with the janitor, and Magnum's access, all on 
     "bootstrap-controllers",
     "bootstrap-janitor",
     "magnum-on-k3s-token",
-    "single-node-guard",
+    "magnum-clusters-on-k3s-guard",
   ]) {
     assert.ok(made.includes(name), name);
   }
   assert.deepEqual(
-    made.filter((name) => /^(cluster|management|monitoring|seed-access|magnum)(?!-on-k3s)(-|$)/.test(name)),
+    made.filter((name) =>
+      /^(cluster|management|monitoring|seed-access|magnum|magnum-clusters)(?!(-clusters)?-on-k3s)(-|$)/.test(
+        name,
+      ),
+    ),
     [],
   );
   for (const { name, type, provider } of recording.resources) {
@@ -82,16 +72,17 @@ void test("a change to HA shares no name with what Magnum's clusters need on k3s
   const gone = names(before).filter((name) => !names(after).includes(name));
   assert.deepEqual(gone.toSorted(), [
     ...["bootstrap-janitor", "bootstrap-janitor-finalizers"],
+    ...["magnum-clusters-on-k3s", "magnum-clusters-on-k3s-guard"],
     ...["magnum-on-k3s", "magnum-on-k3s-account", "magnum-on-k3s-binding", "magnum-on-k3s-namespace"],
-    ...["magnum-on-k3s-token", "magnum-on-k3s-works", "single-node", "single-node-guard"],
+    ...["magnum-on-k3s-token", "magnum-on-k3s-works"],
   ]);
-  const later = waitsFor(before, "single-node-guard");
+  const later = outlivedBy(before, "magnum-clusters-on-k3s-guard");
   const resources = before.resources.filter(({ type }) => !type.startsWith("capi-mgmt:"));
-  for (const name of gone.filter((one) => one !== "single-node-guard")) {
+  for (const name of gone.filter((one) => one !== "magnum-clusters-on-k3s-guard")) {
     if (resources.some((one) => one.name === name))
       assert.ok(later.has(name), `${name} could go before the guard`);
   }
-  assert.match(String(before.get("single-node-guard").inputs["delete"]), /-- delete$/);
+  assert.match(String(before.get("magnum-clusters-on-k3s-guard").inputs["delete"]), /-- delete$/);
 });
 
 void test("monitoring without the HA cluster is refused by name", () => {

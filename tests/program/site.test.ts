@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { PLANTED, type Recording, unwrapped } from "../support/mocks.ts";
+import { outlivedBy, PLANTED, type Recording, unwrapped } from "../support/mocks.ts";
 import { runSite } from "../support/program.ts";
 
 process.env["CAPI_MGMT_OFFLINE"] = "0";
@@ -20,22 +20,6 @@ const prod = () => (site ??= runSite("prod"));
 
 const of = ({ resources }: Recording, component: string) =>
   resources.filter(({ parent, type }) => parent === component && /^(kubernetes|openstack):/.test(type));
-
-/** Names of all that a resource waits for, and so of all that goes after it. */
-function outlivedBy({ resources }: Recording, name: string): Set<string> {
-  const found = new Set<string>();
-  const follow = (current: string): void => {
-    for (const resource of resources.filter((one) => one.name === current)) {
-      for (const next of [...resource.dependsOn, resource.provider]) {
-        if (next === "" || found.has(next)) continue;
-        found.add(next);
-        follow(next);
-      }
-    }
-  };
-  follow(name);
-  return found;
-}
 
 test("each part is made on its own cluster: what makes the HA cluster on k3s, what serves Magnum on the HA cluster", async () => {
   const recording = await prod();
@@ -93,6 +77,28 @@ test("the HA cluster goes before all that it takes to delete it, and after all t
     assert.ok(before.has("cluster-ready") && before.has("cluster-release"), `${name} is on the cluster`);
     assert.ok(before.has("cluster-teardown"), `${name} must go before the cluster`);
   }
+});
+
+test("while Magnum has clusters a destroy takes nothing: their guard goes before whatever the site has made", async () => {
+  const recording = await runSite("prod", {
+    change: (config) => {
+      const image = { id: "5617d17e-fdc1-4aa1-a14b-b9b5136c65af" };
+      const list = [{ kubernetesVersion: "v1.34.8", chartVersion: "0.27.0", image }];
+      config["capi-mgmt:magnum"] = { ...config["capi-mgmt:magnum"], templates: { enabled: true, list } };
+      config["capi-mgmt:logs"] = { enabled: true };
+      const extra = (on: string) => ({ on, commands: { run: "true", remove: "true" } });
+      config["capi-mgmt:extras"] = { a: extra("seed"), b: extra("k3s"), c: extra("cluster") };
+    },
+  });
+  const after = outlivedBy(recording, "magnum-clusters-guard");
+  const made = recording.resources.filter(({ type }) => !type.startsWith("capi-mgmt:"));
+  assert.deepEqual(
+    made.map(({ name }) => name).filter((name) => !after.has(name)),
+    ["magnum-clusters-guard"],
+  );
+  const { inputs } = recording.get("magnum-clusters-guard");
+  assert.match(String(inputs["delete"]), /-- delete$/);
+  assert.match(String(inputs["stdin"]), /^KUBECONFIG_FILE='seed-access-kubeconfig done'$/m);
 });
 
 test("Magnum gets the cluster when its control plane is complete; what runs on it is made before", async () => {

@@ -179,3 +179,19 @@ export function leaks(value: unknown, path = ""): string[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, child]) => leaks(child, `${path}.${key}`));
 }
+
+/** Names of all that a resource waits for, and so of all that goes after it. */
+export function outlivedBy({ resources }: Recording, name: string): Set<string> {
+  const found = new Set<string>();
+  const follow = (current: string): void => {
+    for (const resource of resources.filter((one) => one.name === current)) {
+      for (const next of [...resource.dependsOn, resource.provider]) {
+        if (next === "" || found.has(next)) continue;
+        found.add(next);
+        follow(next);
+      }
+    }
+  };
+  follow(name);
+  return found;
+}
