@@ -135,8 +135,9 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         // Nova takes drivers below nova.virt only; plugins/nova_path extends that package's path
         compute_driver: "capilab.LabDriver",
         transport_url: transport,
-        // A host whose first report met a service that was not up yet reports again soon, not after a minute.
-        update_resources_interval: 10,
+        // A host whose first report met a service that was not up yet reports again soon, not after a minute; each report is work for
+        // Nova, Placement and the database.
+        update_resources_interval: 30,
         // the lab has one host: a server of another flavor stays on it
         allow_resize_to_same_host: true,
         // ports are bound by the lab's own mechanism driver, which sends no plug event
@@ -153,7 +154,7 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
       api: { auth_strategy: "keystone" },
       compute: { provider_config_location: `${data}/nova/provider-config` },
       conductor: { workers: 1 },
-      scheduler: { workers: 1, discover_hosts_in_cells_interval: 2 },
+      scheduler: { workers: 1, discover_hosts_in_cells_interval: 5 },
       vnc: { enabled: false },
       database: database("nova_cell1"),
       api_database: database("nova_api"),
@@ -185,7 +186,7 @@ export function openstackConfigs(settings: OpenStackSettings): Record<string, In
         public_endpoint: publicUrl("cinder"),
         report_interval: 5,
         // The scheduler knows a backend only from what it is told while it runs; by default that is every other minute.
-        periodic_interval: 5,
+        periodic_interval: 30,
         periodic_fuzzy_delay: 0,
       },
       files: { volume_driver: "capi_lab_cinder.FileVolumeDriver", volume_backend_name: "files" },

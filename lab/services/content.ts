@@ -145,7 +145,7 @@ async function ensureQuotas(cloud: Cloud): Promise<void> {
   });
 }
 
-/** Nova can place servers: the compute host is mapped to its cell (the scheduler discovers it every two seconds). */
+/** Nova can place servers: the compute host is mapped to its cell (the scheduler discovers it every five seconds). */
 function awaitHypervisor(cloud: Cloud): Promise<void> {
   return awaitAny(cloud, "nova", "/v2.1/os-hypervisors", "Nova lists no hypervisor", "nova-scheduler");
 }

@@ -20,7 +20,8 @@ import routers
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
 
-POLL = 10.0
+# Seconds. Every change rings; this is for a bell that could not be written. One reading is a quarter second of the processor.
+POLL = 60.0
 BELL = os.environ["CAPI_LAB_BELL"]
 
 
