@@ -37,7 +37,7 @@ interface Node {
 }
 interface Pod {
   metadata: { name: string; namespace: string };
-  spec: { nodeName: string };
+  spec: { nodeName: string; containers: { readinessProbe?: { periodSeconds: number } }[] };
   status: { phase: string };
 }
 
@@ -123,6 +123,13 @@ describe("the management cluster on the lab's site", { skip: root ? false : "nee
     );
     const healthy = (JSON.parse(members) as { health: boolean }[]).filter(({ health }) => health);
     assert.equal(healthy.length, 3, members);
+  });
+
+  test("the node image's patches of kubeadm hold: nothing of the control plane is probed every second", () => {
+    const pods = podsOf("ha", "-n", "kube-system", "-l", "tier=control-plane");
+    assert.ok(pods.length >= 12, `${pods.length} pods`);
+    const seconds = pods.flatMap(({ spec }) => spec.containers[0]?.readinessProbe?.periodSeconds ?? []);
+    assert.deepEqual([...new Set(seconds)], [5]);
   });
 
   test("the controllers are containers, on the seed and on the cluster", () => {
