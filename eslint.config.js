@@ -20,5 +20,18 @@ export default tseslint.config(
     },
   },
   floors,
+  {
+    files: ["components/**"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          name: "@pulumi/kubernetes",
+          message:
+            "Import the part that is used (@pulumi/kubernetes/core/v1/index.js): the whole takes twice as long to load.",
+        },
+      ],
+    },
+  },
   { files: ["**/*.{js,cjs}"], ...tseslint.configs.disableTypeChecked },
 );

@@ -315,13 +315,19 @@ export function importProgram(projectDir: string): PulumiFn {
 }
 
 /**
- * Loads the modules that index.ts imports while the CLI starts, which takes as long: the engine then waits only for the program
- * itself. What cannot be loaded is told when the program imports it.
+ * Loads the modules that index.ts imports, and the files that every configuration begins with, while the CLI starts, which takes as
+ * long: the engine then waits only for the program itself. What cannot be loaded is told when the program imports it.
  */
 function loadModules(projectDir: string): void {
   const index = join(projectDir, "index.ts");
   for (const [, file = ""] of readFileSync(index, "utf8").matchAll(/^import .* from ['"](\..*)['"];$/gm))
     import(new URL(file, pathToFileURL(index)).href).catch(() => undefined);
+  import("../config/layers.ts")
+    .then(({ readLayers }) => {
+      const { defaults, layers } = readLayers();
+      return [defaults, ...layers.values()].map(({ values }) => values);
+    })
+    .catch(() => undefined);
 }
 
 /** Keeps what the program threw: the engine only hears of it through a failed call, with the SDK's frame around it. */

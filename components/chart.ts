@@ -1,7 +1,7 @@
 /**
  * Helm releases, all made in one way. Upstream analogue: the kubernetes.core.helm tasks of azimuth-ops.
  */
-import * as k8s from "@pulumi/kubernetes";
+import { Release } from "@pulumi/kubernetes/helm/v3/release.js";
 import * as pulumi from "@pulumi/pulumi";
 import { secondsOf } from "../config/units.ts";
 import { type ExtraValues, withExtraValues } from "../lib/extra-values.ts";
@@ -34,13 +34,9 @@ export interface ChartArgs {
  * A release. Its name is always given: after a failed first install Helm leaves CRDs that carry the release's name,
  * and a generated name would differ the next time and could not adopt them.
  */
-export function chart(
-  name: string,
-  args: ChartArgs,
-  opts: pulumi.CustomResourceOptions,
-): k8s.helm.v3.Release {
+export function chart(name: string, args: ChartArgs, opts: pulumi.CustomResourceOptions): Release {
   const atomic = args.atomic ?? true;
-  return new k8s.helm.v3.Release(
+  return new Release(
     name,
     {
       name: args.release ?? args.chart,

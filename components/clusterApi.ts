@@ -6,7 +6,7 @@
  * The controllers' manifests are applied by a Command on the seed and not as resources: 71 of them a cluster made
  * every preview 23 s longer and the state 2 MB larger (docs/decisions).
  */
-import type * as k8s from "@pulumi/kubernetes";
+import type { Release } from "@pulumi/kubernetes/helm/v3/release.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterApiConfig, Config } from "../config/schema.ts";
 import { addonProviderValues, certManagerValues, janitorValues } from "../lib/cluster-api-values.ts";
@@ -95,7 +95,7 @@ export class ClusterApi extends pulumi.ComponentResource {
   }
 
   /** The janitor, and below it what takes its finalizer off the clusters once it is gone. */
-  private janitor(name: string, args: ClusterApiArgs, controllers: pulumi.Resource): k8s.helm.v3.Release {
+  private janitor(name: string, args: ClusterApiArgs, controllers: pulumi.Resource): Release {
     const { clusterApi, mirror } = args;
     const { timeouts } = clusterApi;
     const { version, repository } = clusterApi.janitor;
@@ -134,7 +134,7 @@ export class ClusterApi extends pulumi.ComponentResource {
   }
 
   /** What the charts have no value for, once they are there and whenever they change. */
-  private surround(name: string, args: ClusterApiArgs, releases: readonly k8s.helm.v3.Release[]): void {
+  private surround(name: string, args: ClusterApiArgs, releases: readonly Release[]): void {
     const { clusterApi, mirror, proxy, janitor } = args;
     if (mirror.caCert === undefined && proxy === undefined) return;
     seedScript(

@@ -1,7 +1,8 @@
 /**
  * The HA management cluster, made by Cluster API on k3s. Upstream analogue: azimuth-ops role capi_cluster.
  */
-import * as k8s from "@pulumi/kubernetes";
+import { Secret } from "@pulumi/kubernetes/core/v1/index.js";
+import type { Release } from "@pulumi/kubernetes/helm/v3/release.js";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
@@ -81,7 +82,7 @@ export class HaCluster extends pulumi.ComponentResource {
     super("capi-mgmt:index:HaCluster", name, {}, opts);
     const { cluster, clusterName } = args;
     const protectedChild = { parent: this, protect: args.protect.cluster };
-    const credentials = new k8s.core.v1.Secret(
+    const credentials = new Secret(
       `${name}-credentials`,
       {
         metadata: {
@@ -259,7 +260,7 @@ export class HaCluster extends pulumi.ComponentResource {
    * Reads the kubeconfig as soon as a new cluster serves, for what runs on it needs not all of its control plane; and
    * waits for the rest beside that.
    */
-  private awaited(name: string, args: HaClusterArgs, values: object, release: k8s.helm.v3.Release) {
+  private awaited(name: string, args: HaClusterArgs, values: object, release: Release) {
     const { cluster, connection, serverId } = args;
     const timeout = cluster.timeouts.ready;
     // Whatever changes the release waits again.

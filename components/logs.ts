@@ -2,7 +2,7 @@
  * Logs of the HA cluster, in a Loki of its own or in one elsewhere. Upstream analogue: loki-stack of openstack-cluster's
  * monitoring addon.
  */
-import * as k8s from "@pulumi/kubernetes";
+import { ConfigMap } from "@pulumi/kubernetes/core/v1/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Config } from "../config/schema.ts";
 import type { ExtraValues } from "../lib/extra-values.ts";
@@ -78,7 +78,7 @@ export class Logs extends pulumi.ComponentResource {
 
   /** Grafana's sidecar reads what carries this label. */
   private grafanaSource(name: string, namespace: pulumi.Input<string>): void {
-    new k8s.core.v1.ConfigMap(
+    new ConfigMap(
       `${name}-grafana-source`,
       {
         metadata: { name: "loki-grafana-source", namespace, labels: { grafana_datasource: "1" } },

@@ -2,7 +2,8 @@
  * What Magnum reaches the HA cluster with. Upstream analogue: the service account tasks of azimuth-ops role
  * capi_cluster.
  */
-import * as k8s from "@pulumi/kubernetes";
+import { Namespace, Secret, ServiceAccount } from "@pulumi/kubernetes/core/v1/index.js";
+import { ClusterRoleBinding } from "@pulumi/kubernetes/rbac/v1/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { MagnumConfig } from "../config/schema.ts";
 import { accessVerifiedScript } from "../lib/cluster-scripts.ts";
@@ -102,17 +103,17 @@ export class MagnumAccess extends pulumi.ComponentResource {
    * The token's secret. Its name holds the rotation: a change makes the new one, which must fill before anything
    * else happens, and only then deletes the old one, which revokes it.
    */
-  private token(name: string, rotation: number): k8s.core.v1.Secret {
+  private token(name: string, rotation: number): Secret {
     const child = { parent: this };
-    const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, { metadata: { name: ACCOUNT } }, child);
-    const account = new k8s.core.v1.ServiceAccount(
+    const namespace = new Namespace(`${name}-namespace`, { metadata: { name: ACCOUNT } }, child);
+    const account = new ServiceAccount(
       `${name}-account`,
       { metadata: { name: ACCOUNT, namespace: namespace.metadata.name } },
       child,
     );
     // Nothing less would do: the driver installs the chart openstack-cluster, which makes roles and bindings, and
     // who may make those can give itself everything.
-    const binding = new k8s.rbac.v1.ClusterRoleBinding(
+    const binding = new ClusterRoleBinding(
       `${name}-binding`,
       {
         metadata: { name: ACCOUNT },
@@ -123,7 +124,7 @@ export class MagnumAccess extends pulumi.ComponentResource {
       },
       child,
     );
-    const token = new k8s.core.v1.Secret(
+    const token = new Secret(
       `${name}-token`,
       {
         metadata: {

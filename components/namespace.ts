@@ -1,7 +1,7 @@
 /**
  * A namespace, and in it a secret that what runs there mounts or reads. Upstream analogue: none.
  */
-import * as k8s from "@pulumi/kubernetes";
+import { Namespace, Secret } from "@pulumi/kubernetes/core/v1/index.js";
 import * as pulumi from "@pulumi/pulumi";
 
 /** A secret of a namespace. */
@@ -23,14 +23,10 @@ export function namespaceWith(
   namespaceName: string,
   secret: NamespaceSecret,
   parent: pulumi.ComponentResource,
-): readonly [k8s.core.v1.Namespace, ...k8s.core.v1.Secret[]] {
-  const namespace = new k8s.core.v1.Namespace(
-    `${name}-namespace`,
-    { metadata: { name: namespaceName } },
-    { parent },
-  );
+): readonly [Namespace, ...Secret[]] {
+  const namespace = new Namespace(`${name}-namespace`, { metadata: { name: namespaceName } }, { parent });
   if (Object.keys(secret.content).length === 0) return [namespace];
-  const made = new k8s.core.v1.Secret(
+  const made = new Secret(
     `${name}-${secret.role}`,
     {
       metadata: { name: secret.name, namespace: namespace.metadata.name },

@@ -2,11 +2,11 @@
  * The explicit providers. Default ones are switched off in the stack files: a resource that is given none would
  * otherwise go to whatever the runner's environment names.
  */
-import * as k8s from "@pulumi/kubernetes";
+import { Provider as KubernetesProvider } from "@pulumi/kubernetes/provider.js";
 import * as openstack from "@pulumi/openstack";
 import * as pulumi from "@pulumi/pulumi";
 import type { Credentials } from "../config/credentials.ts";
-import { endingSoon } from "../lib/kubeconfig.ts";
+import { endingSoon, kubeconfigUncompressed } from "../lib/kubeconfig.ts";
 
 /**
  * OpenStack with the site's application credential. What the SDK would otherwise take from the runner's environment is
@@ -50,9 +50,12 @@ export function clusterProvider(
   name: string,
   kubeconfig: pulumi.Input<string>,
   identity: string,
-): k8s.Provider {
-  return new k8s.Provider(name, {
-    kubeconfig: pulumi.secret(kubeconfig).apply((copy) => warnOfEnd(identity, copy)),
+): KubernetesProvider {
+  return new KubernetesProvider(name, {
+    kubeconfig: pulumi
+      .secret(kubeconfig)
+      .apply((copy) => warnOfEnd(identity, copy))
+      .apply(kubeconfigUncompressed),
     clusterIdentifier: identity,
     enableServerSideApply: true,
     // Otherwise a new credential replaces its Secret, which a protected cluster refuses, and Cluster API misses it meanwhile.

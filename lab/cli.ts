@@ -1,18 +1,12 @@
 /**
- * The lab's command line: `npm run lab [-- COMMAND]`. Parses, checks what the machine must have, calls the parts, prints results.
+ * The lab's command line: `npm run lab [-- COMMAND]`. Parses, checks what the machine must have, and loads only the part that the command
+ * needs: a preview does not wait for what builds the site.
  */
 import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { EXIT } from "../lib/command-error.ts";
-import { exportsFor } from "./environment.ts";
-import { fault, faultUsage } from "./faults.ts";
-import { siteArtifacts } from "./prepare/artifacts.ts";
-import { prepareConsumers } from "./prepare/consumers.ts";
-import { prepare } from "./prepare/index.ts";
-import { logFile } from "./processes.ts";
-import { Progress, failureText, formatSeconds } from "./progress.ts";
-import { describePulumi } from "./pulumi/install.ts";
-import { resetSite, siteStatus, startSite, stopSite } from "./services/site.ts";
+import { failureText } from "./progress.ts";
+import { faultUsage } from "./services/faultRules.ts";
 import { paths } from "./site.ts";
 import type { StackCommand, StackOptions } from "./stack.ts";
 
@@ -41,6 +35,7 @@ const stackCommands = new Set(["preview", "up", "refresh", "destroy", "output", 
 async function main(argv: string[]): Promise<number> {
   if (argv[0] === "fault" && !argv.some((word) => word === "--help" || word === "-h")) {
     requireLab();
+    const { fault } = await import("./faults.ts");
     process.stdout.write(await usageIfWrong(() => fault(argv.slice(1))));
     return EXIT.ok;
   }
@@ -70,30 +65,29 @@ async function main(argv: string[]): Promise<number> {
     );
   requireLab();
 
-  const progress = new Progress();
   switch (command) {
-    case undefined:
-      return everything(options, progress);
+    case undefined: {
+      const { runEverything } = await import("./siteCommands.ts");
+      return runEverything(options.stack, () => deploy("up", options));
+    }
     case "prepare":
-      await prepare(progress, true);
-      if (values.consumers) await progress.step("consumers", (note) => prepareConsumers(note, true));
-      return report(progress);
     case "start":
-      await startSite(await prepare(progress), progress);
-      return report(progress);
     case "stop":
-      await stopSite(progress);
-      return report(progress);
-    case "reset":
-      await resetSite(progress);
-      return report(progress);
-    case "status":
-      return status(options.json);
+    case "reset": {
+      const { runSiteCommand } = await import("./siteCommands.ts");
+      return runSiteCommand(command, values.consumers ?? false);
+    }
+    case "status": {
+      const { showStatus } = await import("./siteCommands.ts");
+      return showStatus(options.json);
+    }
     case "logs":
       return logs(rest[0], values.follow ?? false);
-    case "env":
+    case "env": {
+      const { exportsFor } = await import("./environment.ts");
       process.stdout.write(exportsFor());
       return EXIT.ok;
+    }
     default:
       return deploy(command as StackCommand, options);
   }
@@ -154,52 +148,14 @@ function requireLab(): void {
   }
 }
 
-async function everything(options: StackOptions, progress: Progress): Promise<number> {
-  console.error("prepare");
-  const artifacts = await prepare(progress);
-  console.error("start");
-  await startSite(artifacts, progress);
-  console.error(`the site runs (${formatSeconds(progress.elapsed())}); deploying stack ${options.stack}`);
-  const code = await progress.step(`stack ${options.stack}`, () => deploy("up", options));
-  if (code !== EXIT.ok)
-    console.error(
-      `the deployment failed; its error is above, the services' logs are in ${paths.log}\n` +
-        "next: put the cause right, then npm run lab -- up goes on from there",
-    );
-  return report(progress, code);
-}
-
 /** One command on a stack. */
 async function deploy(command: StackCommand, options: StackOptions): Promise<number> {
-  // only when needed: it loads Pulumi's SDK, which the other commands can do without
   const { runCommand } = await import("./stack.ts");
   return runCommand(command, options);
 }
 
-function report(progress: Progress, code: number = EXIT.ok): number {
-  console.error(`\n${progress.table()}`);
-  return code;
-}
-
-async function status(json: boolean): Promise<number> {
-  const artifacts = siteArtifacts();
-  const rows = await siteStatus(artifacts);
-  const tools = describePulumi(artifacts.pulumi);
-  if (json) console.log(JSON.stringify(rows, null, 2));
-  else {
-    for (const row of rows) {
-      console.log(
-        `${row.service.padEnd(18)} ${String(row.pid ?? "-").padStart(8)}  ${row.endpoint.padEnd(45)} ${row.state}`,
-      );
-    }
-    console.log();
-    for (const { name, version, kind } of tools)
-      console.log(`${name.padEnd(18)} ${version.padStart(8)}  ${kind}`);
-  }
-  return rows.every((row) => row.state === "ok") ? EXIT.ok : EXIT.failed;
-}
-
 async function logs(service: string | undefined, follow: boolean): Promise<number> {
+  const { logFile } = await import("./processes.ts");
   const known = existsSync(paths.log)
     ? readdirSync(paths.log).flatMap((name) => (name.endsWith(".log") ? [name.slice(0, -4)] : []))
     : [];

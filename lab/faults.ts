@@ -9,12 +9,6 @@ import { type FaultFile, type FaultRule, describe, parseFault } from "./services
 import { leaderOf } from "./services/machines.ts";
 import { apiPorts, paths, stateDir } from "./site.ts";
 
-export const faultUsage = `  fault add [--service NAME] [--method METHOD] [--path PART|/REGEX/] [--status N] [--body TEXT] [--delay MS] [--drop] [--count N]
-                                 what the proxy does to matching API requests
-  fault list | fault clear [ID]
-  fault api-down [NAME] | fault api-up [NAME]    all or one API drops every connection | answers again
-  fault seed-kill [SERVER]       end a booted machine, seed or node, as a power loss would (default: the only seed)`;
-
 /** Runs one fault command; returns what to print. @throws Error on bad arguments. */
 export async function fault(args: readonly string[]): Promise<string> {
   const [action, ...rest] = args;

@@ -2,6 +2,13 @@
  * Fault rules of the proxy: which request they hit and what happens to it. Pure, so that the table of decisions is tested alone.
  */
 
+/** The arguments of `npm run lab -- fault`. */
+export const faultUsage = `  fault add [--service NAME] [--method METHOD] [--path PART|/REGEX/] [--status N] [--body TEXT] [--delay MS] [--drop] [--count N]
+                                 what the proxy does to matching API requests
+  fault list | fault clear [ID]
+  fault api-down [NAME] | fault api-up [NAME]    all or one API drops every connection | answers again
+  fault seed-kill [SERVER]       end a booted machine, seed or node, as a power loss would (default: the only seed)`;
+
 export interface FaultRule {
   /** Given by the CLI; `fault clear ID` removes it. */
   id: number;

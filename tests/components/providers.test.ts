@@ -7,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { clusterProvider, openstackProvider } from "../../components/providers.ts";
 import { inBothModes } from "../support/component.ts";
 import { setEnvironment } from "../support/environment.ts";
+import { currentContext } from "../../lib/kubeconfig.ts";
 import { isSecret, kubeconfigFor, leaks, PLANTED, record, unwrapped } from "../support/mocks.ts";
 
 const CREDENTIALS = {
@@ -58,6 +59,11 @@ inBothModes(
     assert.deepEqual(identities, ["capi-mgmt-x", "capi-mgmt-x", "capi-mgmt-x-seed"]);
     for (const { inputs } of recording.resources) {
       assert.ok(isSecret(inputs["kubeconfig"]));
+      // Packed, the API's description of itself takes four times as long.
+      assert.equal(
+        currentContext(String(unwrapped(inputs["kubeconfig"]))).cluster["disable-compression"],
+        true,
+      );
       // An object that was changed on the cluster is taken back, and not refused as existing.
       assert.equal(inputs["enableServerSideApply"], "true");
       // A Secret with another content is changed and not replaced: a protected one could not be.

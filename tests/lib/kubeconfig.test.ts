@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { KubeConfig } from "@kubernetes/client-node";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import {
   endingSoon,
   kubeconfigCaCert,
   kubeconfigExpiry,
   kubeconfigServer,
+  kubeconfigUncompressed,
   tokenKubeconfig,
 } from "../../lib/kubeconfig.ts";
 import { runShell, temporaryFolder } from "../support/shell.ts";
@@ -31,6 +32,24 @@ test("Magnum's kubeconfig holds everything inline, as a Kubernetes client reads 
   assert.equal(kubeconfigServer(text), ARGS.server);
   assert.equal(kubeconfigCaCert(text), ARGS.caCert);
   assert.equal(kubeconfigExpiry(text), undefined);
+});
+
+test("without compression only the current cluster is another, by one word", () => {
+  const cluster = (name: string) => ({ name, cluster: { server: `https://${name}:6443` } });
+  const document = {
+    apiVersion: "v1",
+    clusters: [cluster("other"), cluster("ours")],
+    contexts: [{ name: "now", context: { cluster: "ours", user: "me" } }],
+    users: [{ name: "me", user: { token: "x" } }],
+    "current-context": "now",
+  };
+  assert.deepEqual(parse(kubeconfigUncompressed(stringify(document))), {
+    ...document,
+    clusters: [
+      cluster("other"),
+      { name: "ours", cluster: { server: "https://ours:6443", "disable-compression": true } },
+    ],
+  });
 });
 
 const openssl = (args: string, input?: Buffer) =>

@@ -42,6 +42,22 @@ test("what is left out is there when it is used", () => {
   assert.deepEqual(run(text), [[false, false, false], true, "function", true]);
 });
 
+test("what the SDK notes of each resource is not sent to the engine; what the program says is", () => {
+  const text = `
+    import "./lib/lazy-sdk.ts";
+    import * as pulumi from "@pulumi/pulumi";
+    import settings from "@pulumi/pulumi/runtime/settings.js";
+    const sent = [];
+    const log = (request, done) => { sent.push(request.getMessage()); done(); };
+    pulumi.runtime.setMocks({ call: () => ({}), newResource: ({ name }) => ({ id: name, state: {} }) });
+    settings.getEngine = () => ({ log });
+    new pulumi.ComponentResource("a:b:C", "one");
+    await pulumi.log.warn("mind the gap");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    say(sent);`;
+  assert.deepEqual(run(text), ["mind the gap"]);
+});
+
 test("a promise that never ends is still told, and where it began with the SDK's own variable", () => {
   const text = (variable: string) => `
     process.env["PULUMI_DEBUG_PROMISE_LEAKS"] = ${JSON.stringify(variable)};
