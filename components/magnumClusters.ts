@@ -1,6 +1,5 @@
 /**
- * A guard of Magnum's clusters, on whichever cluster they are made from. Upstream analogue: none; azimuth-config deletes the
- * management cluster without a question.
+ * A guard of Magnum's clusters, on whichever cluster they are made from. Upstream analogue: none.
  */
 import * as pulumi from "@pulumi/pulumi";
 import { magnumClustersScript } from "../lib/cluster-scripts.ts";
