@@ -22,8 +22,8 @@ from oslo_log import log as logging
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
-# Seconds: a member's death shows this long after HAProxy has noticed it (upstream: 10).
-INTERVAL = 5
+# Seconds: a member's death shows this long after HAProxy has noticed it.
+INTERVAL = 2
 
 
 def message(balancer):
