@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { kubeconfigServer } from "../../lib/kubeconfig.ts";
 import { outlivedBy, PLANTED, type Recording, unwrapped } from "../support/mocks.ts";
 import { runSite } from "../support/program.ts";
 
@@ -32,7 +33,7 @@ test("each part is made on its own cluster: what makes the HA cluster on k3s, wh
   const identity = (name: string) => recording.get(name, ":kubernetes").inputs["clusterIdentifier"];
   assert.deepEqual([identity("k3s"), identity("management")], ["capi-mgmt-prod-seed", "capi-mgmt-prod"]);
   const server = (name: string) =>
-    /server: "(.*?)"/.exec(String(unwrapped(recording.get(name, ":kubernetes").inputs["kubeconfig"])))?.[1];
+    kubeconfigServer(String(unwrapped(recording.get(name, ":kubernetes").inputs["kubeconfig"])));
   assert.deepEqual(
     [server("k3s"), server("management")],
     ["https://203.0.113.102:6443", "https://203.0.113.103:6443"],
