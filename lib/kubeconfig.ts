@@ -3,7 +3,7 @@
  * kubeconfig template of azimuth-ops role capi_cluster (service account form).
  */
 import { X509Certificate } from "node:crypto";
-import { parse, parseDocument, stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { InputError } from "../config/problems.ts";
 import { isMap, valueAt } from "../config/tree.ts";
 
@@ -53,6 +53,11 @@ export interface CurrentContext {
  * @throws InputError if there is no complete current context; the message holds nothing of the text
  */
 export function currentContext(kubeconfig: string): CurrentContext {
+  return read(kubeconfig);
+}
+
+/** The whole document, and what of it is the current context's. */
+function read(kubeconfig: string): CurrentContext & { readonly document: unknown } {
   let document: unknown;
   try {
     document = parse(kubeconfig);
@@ -75,6 +80,7 @@ export function currentContext(kubeconfig: string): CurrentContext {
   };
   const context = entry("contexts", valueAt(document, ["current-context"]), "context");
   return {
+    document,
     cluster: entry("clusters", context["cluster"], "cluster"),
     user: entry("users", context["user"], "user"),
   };
@@ -131,18 +137,9 @@ export function endingSoon(kubeconfig: string, now: Date): string | undefined {
  * @throws InputError if there is no complete current context; the message holds nothing of the text
  */
 function withCluster(kubeconfig: string, more: Readonly<Record<string, unknown>>): string {
-  const { cluster } = currentContext(kubeconfig);
-  const document = parseDocument(kubeconfig);
-  const current: unknown = document.toJS();
-  const contexts = valueAt(current, ["contexts"]) as readonly {
-    name: string;
-    context: { cluster: string };
-  }[];
-  const context = contexts.find(({ name }) => name === valueAt(current, ["current-context"]));
-  const clusters = valueAt(current, ["clusters"]) as readonly { name: string }[];
-  const index = clusters.findIndex(({ name }) => name === context?.context.cluster);
-  document.setIn(["clusters", index, "cluster"], { ...cluster, ...more });
-  return document.toString({ lineWidth: 0 });
+  const { document, cluster } = read(kubeconfig);
+  Object.assign(cluster, more);
+  return stringify(document, { lineWidth: 0 });
 }
 
 /**

@@ -37,9 +37,7 @@ void test("seed, k3s, Cluster API with the janitor, and Magnum's access, all on 
   }
   assert.deepEqual(
     made.filter((name) =>
-      /^(cluster|management|monitoring|seed-access|magnum|magnum-clusters)(?!(-clusters)?-on-k3s)(-|$)/.test(
-        name,
-      ),
+      /^(cluster|management|monitoring|seed-access|magnum)(?!(-clusters)?-on-k3s)(-|$)/.test(name),
     ),
     [],
   );
